@@ -51,7 +51,9 @@ def read_embeddings(scp: str | Path) -> tuple[list[str], np.ndarray]:
         except Exception as error:  # kaldiio raises many kinds on a broken ark; all mean the same to the user
             raise RecipeError(f"{scp}:{number}: cannot read {where}: {error}; extract the embeddings again") from error
         if row.ndim != 1 or (rows and row.shape != rows[0].shape):
-            raise RecipeError(f"{scp}:{number}: {utt} has shape {row.shape}, expected {rows[0].shape if rows else '(D,)'}")
+            raise RecipeError(
+                f"{scp}:{number}: {utt} has shape {row.shape}, expected {rows[0].shape if rows else '(D,)'}"
+            )
         rows.append(row)
     matrix = np.stack(rows).astype(np.float32, copy=False)
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
