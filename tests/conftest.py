@@ -1,4 +1,4 @@
-"""Every test runs against the checkout: steps/ on the path as for `python steps/x.py`, the shared speech where present."""
+"""Every test runs against the checkout: steps/ on the path as for `python steps/x.py`, real speech where present."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The frame every stage script stands in: help made from its docstring, errors without tracebacks, log lines, progress."""
+"""The frame of every stage script: help made from its docstring, errors without tracebacks, log lines, progress."""
 
 import argparse
 import logging

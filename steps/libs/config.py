@@ -94,9 +94,9 @@ def _read(path: Path) -> tuple[dict, dict]:
 
     def walk(mapping, prefix):
         for key, value in mapping.value:
-            lines[prefix + (key.value,)] = key.start_mark.line + 1
+            lines[(*prefix, key.value)] = key.start_mark.line + 1
             if isinstance(value, yaml.MappingNode):
-                walk(value, prefix + (key.value,))
+                walk(value, (*prefix, key.value))
 
     walk(node, ())
     return values, lines
@@ -104,7 +104,7 @@ def _read(path: Path) -> tuple[dict, dict]:
 
 def _merge(into: dict, values: dict, lines: dict, source: str, prefix: tuple) -> None:
     for key, value in values.items():
-        name = prefix + (key,)
+        name = (*prefix, key)
         where = f"{source}:{lines[name]}" if name in lines else source
         dotted = ".".join(map(str, name))
         if key not in into:

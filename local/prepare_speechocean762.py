@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""speechocean762 (OpenSLR 101): 250 native Mandarin speakers reading English, half of them children, 16 kHz.
+
+    prepare_speechocean762.py corpus CORPUS_DIR            stage 0: download (524 MB, resumable, checked) and unpack
+    prepare_speechocean762.py data CORPUS_DIR OUT_DIR      stage 1: data directories
+
+Reads   CORPUS_DIR: the official archive unpacked (train/, test/, WAVE/), or a copy of it with train/ and eval/.
+Writes  OUT_DIR/local/{train,eval}: wav.scp, utt2spk and spk2utt with speaker = utterance (nothing is known of who
+        speaks), the real speakers in utt2spk.truth, for reporting only; OUT_DIR/local/eval/trials.
+
+The official halves are speaker-disjoint; train is for training, the other for evaluation. The trial list is a fixed
+recipe: every evaluation speaker's 20 utterances in sorted order are paired each with the next 5 of the same speaker
+(cyclically, so 100 target pairs a speaker), and each utterance with 5 utterances of other speakers of the same sex,
+drawn with a fixed seed: telling a man from a woman is not speaker verification.
+
+Example
+    local/prepare_speechocean762.py data /corpora/speechocean762 data/speechocean762
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
+from libs import cli
+from libs.cli import RecipeError, log
+from libs.datadir import read_table, write_data_dir, write_text
+from libs.download import fetch, unpack
+
+URLS = ["https://www.openslr.org/resources/101/speechocean762.tar.gz"]
+EACH = 5  # target and nontarget trials per evaluation utterance
+TRIAL_SEED = 762
+
+
+def main():
+    parser = cli.parser(__doc__)
+    parser.add_argument("part", choices=["corpus", "data"])
+    parser.add_argument("corpus_dir", type=Path)
+    parser.add_argument("out_dir", type=Path, nargs="?")
+    parser.add_argument("--url", action="append", help="mirror to download from (default: OpenSLR's own)")
+    parser.add_argument("--sha256", help="checksum of the archive, where you know it: a different one is an error")
+    args = parser.parse_args()
+    if args.part == "corpus":
+        if find_table(args.corpus_dir, "train", "wav.scp") is None:
+            archive = fetch(args.url or URLS, args.corpus_dir.parent / "speechocean762.tar.gz", args.sha256)
+            unpack(archive, args.corpus_dir, strip=1)
+        log.info("%s: corpus is there", args.corpus_dir)
+        return
+    if args.out_dir is None:
+        raise RecipeError("data: OUT_DIR is missing: prepare_speechocean762.py data CORPUS_DIR OUT_DIR")
+    for name, halves in (("train", ("train",)), ("eval", ("eval", "test"))):
+        half = next((h for h in halves if find_table(args.corpus_dir, h, "wav.scp")), None)
+        if half is None:
+            raise RecipeError(
+                f"{args.corpus_dir}: no {' or '.join(halves)}/wav.scp: this is not speechocean762; run stage 0, "
+                "or give the folder that holds train/ with --corpus-dir"
+            )
+        prepare(args.corpus_dir, half, args.out_dir / "local" / name, with_trials=name == "eval")
+
+
+def find_table(corpus_dir: Path, half: str, name: str) -> Path | None:
+    """The path of a table of one half, or None."""
+    path = corpus_dir / half / name
+    return path if path.exists() else None
+
+
+def prepare(corpus_dir: Path, half: str, out_dir: Path, with_trials: bool) -> None:
+    """One half as an unlabelled data directory."""
+    wav = {utt: str((corpus_dir / path).resolve()) for utt, path in read_table(corpus_dir / half / "wav.scp").items()}
+    truth = read_table(corpus_dir / half / "utt2spk")
+    missing = sorted(wav.keys() - truth.keys())
+    if missing:
+        raise RecipeError(f"{corpus_dir}/{half}/utt2spk: no speaker for '{missing[0]}' of wav.scp")
+    truth = {utt: truth[utt] for utt in wav}
+    tables = {"utt2spk.truth": truth}
+    write_data_dir(out_dir, wav, {utt: utt for utt in wav}, **tables)
+    log.info("%s: %d utterances", out_dir, len(wav))
+    if with_trials:
+        sex = read_table(corpus_dir / half / "spk2gender")
+        lines = make_trials(truth, sex)
+        write_text(out_dir / "trials", "".join(lines))
+        log.info("%s/trials: %d trials", out_dir, len(lines))
+
+
+def make_trials(truth: dict[str, str], sex: dict[str, str]) -> list[str]:
+    """The fixed recipe of the docstring, as sorted lines `enrol test target|nontarget`."""
+    rng = np.random.default_rng(TRIAL_SEED)
+    by_speaker: dict[str, list[str]] = {}
+    for utt, spk in sorted(truth.items()):
+        by_speaker.setdefault(spk, []).append(utt)
+    lines = set()
+    for spk, utts in sorted(by_speaker.items()):
+        others = [u for s, us in sorted(by_speaker.items()) if s != spk and sex[s] == sex[spk] for u in us]
+        for i, utt in enumerate(utts):
+            for step in range(1, EACH + 1):
+                other = utts[(i + step) % len(utts)]
+                if other != utt:
+                    lines.add(f"{utt} {other} target\n")
+            for j in rng.choice(len(others), size=min(EACH, len(others)), replace=False):
+                lines.add(f"{utt} {others[j]} nontarget\n")
+    return sorted(lines)
+
+
+if __name__ == "__main__":
+    cli.run(main)

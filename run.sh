@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# From unlabelled speech to a speaker verification system: DINO pretraining, k-means pseudo labels, and rounds of
+# training in which a dynamic loss gate refuses and the model itself corrects unreliable labels (arXiv 2208.01928).
+#
+#   ./run.sh                                                    everything, on the embedded mini corpus
+#   ./run.sh --corpus speechocean762 --corpus-dir /corpora/speechocean762
+#   ./run.sh --stage 3 --stop-stage 6                           from DINO to scores
+#   ./run.sh --cmd "utils/queue.pl --mem 8G" --nj 20 --ngpu 4   on Slurm, see conf/queue.conf
+# shellcheck disable=SC2086,SC2154,SC2046  # $cmd and the option lists are several words; utils/stages.sh sets the rest
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# begin options
+stage=0          # first stage: 0 corpus, 1 data, 2 features, 3 DINO, 4 pseudo labels, 5 rounds, 6 scores, 7 report
+stop_stage=7     # last stage
+corpus=mini      # mini or speechocean762: chooses conf/<corpus>/ and local/prepare_<corpus>.py
+corpus_dir=      # where the corpus is, or where stage 0 puts it; empty = data/<corpus>/corpus
+exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
+rounds=3         # rounds of DLG-LC training; the paper has up to 5
+initial=dino     # encoder that each round starts from: dino, or previous (the round before)
+seed=0           # of everything that is drawn
+cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
+nj=auto          # parallel jobs over utterances; auto = one per core
+ngpu=auto        # GPUs of a training; auto = all of this machine, 0 = CPU
+overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
+dry_run=false    # print the commands of the chosen stages instead of running them
+# end options
+. utils/parse_options.sh
+. ./path.sh
+. utils/stages.sh
+
+common="--seed $seed --fbank-config $(conf fbank) --augment-config $(conf augment)"
+common+=" --noise $data/noise --rirs $data/rirs $($overwrite && echo --overwrite || true)"
+
+# Arrows that are drawn more than once.
+embed() { # SYSTEM SET
+  map --gpu $((ngpu > 0)) $data/$2 $exp/$1/$2 embedding.scp steps/extract_embeddings.py $exp/$1/model.pt
+}
+cluster() { # SYSTEM
+  local out=$exp/$1/clusters
+  $cmd $exp/$1/log/cluster.log steps/cluster.py --config $(conf cluster) --seed $seed $exp/$1/train/embedding.scp $out
+  $run steps/cluster_quality.py $out/utt2cluster $data/train/utt2spk.truth $out/quality.json
+}
+score() { # SYSTEM BACKEND OPTION...
+  local scores=$exp/$1/scores/$2
+  $cmd $exp/$1/log/score_$2.log steps/score_trials.py --config $(conf backend) --mean-from $exp/$1/train/embedding.scp \
+    "${@:3}" $data/eval/trials $exp/$1/eval/embedding.scp $scores
+  $run steps/compute_metrics.py $scores $data/eval/trials $scores.json
+}
+
+if stage 0 "the corpus"; then
+  $run local/prepare_$corpus.py corpus $corpus_dir
+fi
+
+if stage 1 "data preparation"; then
+  $run local/prepare_$corpus.py data $corpus_dir $data/local
+  for set in train eval; do
+    map $data/local/$set $data/$set wav.scp,utt2dur,utt2num_samples steps/pack_audio.py
+    copy_tables $data/local/$set $data/$set
+    $run utils/validate_data_dir.sh --no-feats --no-text --unlabelled true $data/$set
+  done
+  $run local/prepare_noise.py --speech $data/train $data
+fi
+
+if stage 2 "features"; then
+  for set in train eval; do
+    map $data/$set $data/$set feats.scp,utt2num_frames steps/make_fbank.py --config $(conf fbank)
+  done
+fi
+
+if stage 3 "DINO pretraining"; then
+  train $exp/untrained steps/train_dino.py --config $(conf dino) $common $data/train $exp/untrained --set epochs=0
+  train $exp/dino steps/train_dino.py --config $(conf dino) $common $data/train $exp/dino
+fi
+
+if stage 4 "pseudo labels"; then
+  for system in untrained dino; do
+    embed $system train
+    cluster $system
+  done
+fi
+
+if stage 5 "rounds of dynamic loss gate and label correction"; then
+  previous=dino
+  for round in $(seq $rounds); do
+    [ $initial = dino ] && from=dino || from=$previous
+    train $exp/round$round steps/train_dlglc.py --config $(conf dlglc) $common --round $round \
+      --embeddings $exp/$from/train/embedding.scp \
+      $data/train $exp/$previous/clusters/utt2cluster $exp/$from/model.pt $exp/round$round
+    $run steps/gate_quality.py $exp/round$round $exp/$previous/clusters/utt2cluster $data/train/utt2spk.truth
+    previous=round$round
+    embed $previous train
+    cluster $previous
+  done
+fi
+
+if stage 6 "scoring"; then
+  for set in train eval; do
+    $cmd $exp/mfcc/log/$set.log local/mfcc_baseline.py $data/$set $exp/mfcc/$set
+  done
+  score mfcc cosine --backend cosine
+  for system in untrained dino $(seq -f round%g $rounds); do
+    embed $system eval
+    score $system cosine --backend cosine
+    score $system asnorm --backend cosine --cohort $exp/$system/train/embedding.scp
+    $cmd $exp/$system/log/train_plda.log steps/train_plda.py --config $(conf backend) \
+      $exp/$system/train/embedding.scp $exp/$system/clusters/utt2cluster $exp/$system/plda.npz
+    score $system plda --backend plda --plda $exp/$system/plda.npz
+  done
+fi
+
+if stage 7 "report"; then
+  $run steps/make_report.py --data $data $exp
+fi
+finish

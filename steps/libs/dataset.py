@@ -1,0 +1,194 @@
+"""Training batches: which utterances, which crops, which augmentation — all functions of (seed, epoch, utterance)."""
+
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from .audio import Recordings
+from .augment import Augmenter, read_crop
+from .cli import RecipeError
+from .datadir import read_table
+from .fbank import Fbank
+
+
+class Crops:
+    """Random crops of the recordings of a data directory, as waveforms with an augmentation plan.
+
+    Args:
+        data_dir: training data directory.
+        fbank: gives the sample rate and the samples a number of frames needs.
+        views: list of (crops per utterance, seconds), e.g. [(2, 3.0), (4, 2.0)] for DINO.
+        augmenter: None for clean crops.
+        seed: of everything drawn here.
+    """
+
+    def __init__(self, data_dir, fbank: Fbank, views, augmenter: Augmenter | None, seed: int):
+        self.recordings = Recordings(data_dir, fbank.sample_rate)
+        self.ids = self.recordings.ids
+        frame_seconds = fbank.shift / fbank.sample_rate
+        self.views = [(count, fbank.num_samples(round(seconds / frame_seconds))) for count, seconds in views]
+        self.augmenter = augmenter
+        self.seed = seed
+
+    def batch(self, epoch: int, rows: np.ndarray) -> dict:
+        """One batch of utterances.
+
+        Returns:
+            index (B,) int64, and per view v: wave{v} (count·B, samples) int16, crop-major, with its plan
+            rir{v}, noise_row{v}, noise{v}, snr{v} (see Augmenter.apply) when there is an augmenter.
+        """
+        batch = {"index": torch.from_numpy(rows)}
+        generators = [np.random.default_rng((self.seed, epoch, int(row))) for row in rows]
+        for v, (count, samples) in enumerate(self.views):
+            waves = np.empty((count * len(rows), samples), dtype=np.int16)
+            rir = np.full(len(waves), -1, dtype=np.int64)
+            noise_rows, noises, snrs = [], [], []
+            for c in range(count):
+                for b, row in enumerate(rows):
+                    rng, at = generators[b], c * len(rows) + b
+                    waves[at] = read_crop(self.recordings, row, samples, rng.random())
+                    if self.augmenter:
+                        rir[at], snr, noise = self.augmenter.draw(rng, samples)
+                        if noise is not None:
+                            noise_rows.append(at)
+                            noises.append(noise)
+                            snrs.append(snr)
+            batch[f"wave{v}"] = torch.from_numpy(waves)
+            if self.augmenter:
+                batch[f"rir{v}"] = torch.from_numpy(rir)
+                batch[f"noise_row{v}"] = torch.tensor(noise_rows, dtype=torch.int64)
+                batch[f"noise{v}"] = torch.from_numpy(np.stack(noises) if noises else np.empty((0, samples), np.int16))
+                batch[f"snr{v}"] = torch.tensor(snrs, dtype=torch.float32)
+        return batch
+
+
+class FeatureCrops:
+    """Random crops of ark features (feats.scp): the same batches with feats{v} (count·B, frames, F), not augmented."""
+
+    def __init__(self, data_dir, fbank: Fbank, views, seed: int):
+        self.scp = Path(data_dir) / "feats.scp"
+        table = read_table(self.scp)
+        self.ids = list(table)
+        self.where = list(table.values())
+        frame_seconds = fbank.shift / fbank.sample_rate
+        self.views = [(count, round(seconds / frame_seconds)) for count, seconds in views]
+        self.num_mel_bins = fbank.num_mel_bins
+        self.seed = seed
+
+    def batch(self, epoch: int, rows: np.ndarray) -> dict:
+        """One batch, see Crops.batch."""
+        batch = {"index": torch.from_numpy(rows)}
+        generators = [np.random.default_rng((self.seed, epoch, int(row))) for row in rows]
+        matrices = [self.load(row) for row in rows]
+        for v, (count, frames) in enumerate(self.views):
+            feats = np.empty((count * len(rows), frames, self.num_mel_bins), dtype=np.float32)
+            for c in range(count):
+                for b, matrix in enumerate(matrices):
+                    spare = len(matrix) - frames
+                    start = int(generators[b].random() * (max(spare, 0) + 1))
+                    rows_of = (
+                        matrix[start : start + frames] if spare >= 0 else np.resize(matrix, (frames, matrix.shape[1]))
+                    )
+                    feats[c * len(rows) + b] = rows_of
+            batch[f"feats{v}"] = torch.from_numpy(feats)
+        return batch
+
+    def load(self, row: int) -> np.ndarray:
+        """All frames of one utterance, (T, F) float32."""
+        try:
+            matrix = kaldiio.load_mat(self.where[row])
+        except Exception as error:  # kaldiio raises many kinds on a broken ark; all mean the same to the user
+            raise RecipeError(
+                f"{self.scp}:{row + 1}: cannot read {self.where[row]}: {error}; run stage 2 again"
+            ) from error
+        if matrix.ndim != 2 or matrix.shape[1] != self.num_mel_bins:
+            raise RecipeError(
+                f"{self.scp}:{row + 1}: {self.ids[row]} has shape {matrix.shape}, expected (T, {self.num_mel_bins})"
+            )
+        return matrix
+
+
+class Views:
+    """Batches to filter bank energies on the training device; the one place that knows waveforms from features."""
+
+    def __init__(self, fbank: Fbank, augmenter: Augmenter | None):
+        self.fbank = fbank
+        self.augmenter = augmenter
+
+    def __call__(self, batch: dict, v: int, augmented: bool = True) -> torch.Tensor:
+        """View v of a batch as (count·B, T, F), each crop's mean over time subtracted; clean if not augmented."""
+        if f"feats{v}" in batch:
+            feats = batch[f"feats{v}"]
+        else:
+            waves = batch[f"wave{v}"].float()
+            if augmented and self.augmenter:
+                waves = self.augmenter.apply(waves, {k: batch[f"{k}{v}"] for k in ("rir", "noise_row", "noise", "snr")})
+            feats = self.fbank(waves)
+        return feats - feats.mean(1, keepdim=True)
+
+
+class Batches(Dataset):
+    """The batches of one epoch: a permutation of (seed, epoch) dealt so that every utterance comes exactly once.
+
+    Batch sizes differ by one at most, so there is no short last batch to upset batch norm, and over ranks every
+    process takes the same number of steps.
+
+    Args:
+        crops: a Crops or FeatureCrops.
+        batch_size: utterances per step over all ranks.
+        rank, world: this process among how many.
+    """
+
+    def __init__(self, crops, batch_size: int, rank: int = 0, world: int = 1):
+        if len(crops.ids) < 2 * world:
+            raise RecipeError(f"{len(crops.ids)} training utterances for {world} processes: need two or more for each")
+        self.crops = crops
+        self.rank, self.world = rank, world
+        # Two utterances on every rank at least: batch norm needs them.
+        self.num_steps = max(1, min(-(-len(crops.ids) // batch_size), len(crops.ids) // (2 * world)))
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle for an epoch."""
+        self.epoch = epoch
+        order = np.random.default_rng((self.crops.seed, epoch)).permutation(len(self.crops.ids))
+        steps = np.array_split(order, self.num_steps)
+        self.rows = [np.array_split(step, self.world)[self.rank] for step in steps]
+
+    def __len__(self) -> int:
+        return self.num_steps
+
+    def __getitem__(self, step: int) -> dict:
+        return self.crops.batch(self.epoch, self.rows[step])
+
+    def loader(self, epoch: int, first_step: int, workers: int, pin: bool):
+        """Iterate over the batches of an epoch from `first_step` on."""
+        self.set_epoch(epoch)
+        return DataLoader(
+            self,
+            batch_size=None,
+            sampler=range(first_step, self.num_steps),
+            num_workers=workers,
+            pin_memory=pin,
+            prefetch_factor=4 if workers else None,
+        )
+
+
+def open_crops(inputs: str, args, fbank: Fbank, augment_config: dict, views) -> tuple:
+    """The crops that a trainer's options ask for, and their augmenter or None.
+
+    Args:
+        inputs: wav or feats.
+        args: with data_dir, noise, rirs, seed.
+    """
+    if inputs == "feats":
+        return FeatureCrops(args.data_dir, fbank, views, args.seed), None
+    if inputs != "wav":
+        raise RecipeError(f"input '{inputs}': choose wav or feats")
+    augmenter = None
+    if args.noise or args.rirs:
+        augmenter = Augmenter(augment_config, args.noise, args.rirs, fbank.sample_rate)
+    return Crops(args.data_dir, fbank, views, augmenter, args.seed), augmenter

@@ -1,0 +1,369 @@
+"""The one training loop: optimiser, schedules, precision, processes, checkpoints. Stage I and II are tasks on it."""
+
+import json
+import math
+import os
+import platform
+import random
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from . import models
+from .cli import RecipeError, log
+from .config import save_config
+from .datadir import write_text
+from .dataset import Batches
+from .stamp import Stamp
+
+
+class Processes:
+    """This process among those that torchrun started; a plain `python` is the only one.
+
+    Args:
+        device: auto, cpu or cuda.
+    """
+
+    def __init__(self, device: str = "auto"):
+        self.rank = int(os.environ.get("RANK", 0))
+        self.world = int(os.environ.get("WORLD_SIZE", 1))
+        local = int(os.environ.get("LOCAL_RANK", 0))
+        cuda = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
+        if cuda and not torch.cuda.is_available():
+            raise RecipeError("--device cuda: torch sees no GPU: check nvidia-smi, or pass --device cpu")
+        self.device = torch.device(f"cuda:{local}") if cuda else torch.device("cpu")
+        if cuda:
+            torch.cuda.set_device(self.device)
+        if self.world > 1:
+            dist.init_process_group("nccl" if cuda else "gloo")
+
+    @property
+    def first(self) -> bool:
+        """True for the one process that writes."""
+        return self.rank == 0
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Sum over processes, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def mean(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Mean over processes, in place."""
+        return self.sum(tensor).div_(self.world) if self.world > 1 else tensor
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """DistributedDataParallel when there are several; batch norm synchronised on GPUs (torch has none for CPUs)."""
+        module = module.to(self.device)
+        if self.world == 1:
+            return module
+        if self.device.type == "cuda":
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return nn.parallel.DistributedDataParallel(
+            module, device_ids=[self.device.index] if self.device.type == "cuda" else None
+        )
+
+    def close(self) -> None:
+        """Leave the process group."""
+        if self.world > 1:
+            dist.destroy_process_group()
+
+
+def set_seed(seed: int) -> None:
+    """Seed torch, for the initial weights; data and augmentation have generators of their own."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
+    """Weight decay on matrices only, none on biases and other 1-D tensors."""
+    decay = [p for p in module.parameters() if p.ndim > 1]
+    plain = [p for p in module.parameters() if p.ndim <= 1]
+    return [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+
+
+def build_optimiser(module: nn.Module, config: dict) -> torch.optim.Optimizer:
+    """The optimiser that an `optimiser` section describes."""
+    groups = parameter_groups(module, config["weight_decay"])
+    if config["name"] == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=config["momentum"], nesterov=config["nesterov"])
+    if config["name"] == "adamw":
+        return torch.optim.AdamW(groups, lr=0.0, betas=(config["momentum"], 0.999), foreach=True)
+    raise RecipeError(f"optimiser.name '{config['name']}': choose sgd or adamw")
+
+
+def learning_rate(config: dict, epoch: float, epochs: int, batch_size: int) -> float:
+    """Linear warm-up, then a half cosine or an exponential to `final_lr`.
+
+    Args:
+        config: an `optimiser` section.
+        epoch: time in epochs, fractional.
+        batch_size: utterances per step over all processes; rates scale with batch_size / scale_batch unless that is 0.
+    """
+    scale = batch_size / config["scale_batch"] if config["scale_batch"] else 1.0
+    peak, last, warm = config["lr"] * scale, config["final_lr"] * scale, config["warmup_epochs"]
+    if epoch < warm:
+        return peak * epoch / warm
+    share = (epoch - warm) / max(epochs - warm, 1e-9)
+    if config["schedule"] == "cosine":
+        return last + (peak - last) * (1 + math.cos(math.pi * share)) / 2
+    if config["schedule"] == "exponential":
+        return peak * (last / peak) ** share
+    raise RecipeError(f"optimiser.schedule '{config['schedule']}': choose cosine or exponential")
+
+
+@torch.no_grad()
+def clip_each(parameters, limit: float) -> None:
+    """Scale every gradient tensor whose own norm is above `limit` down to it (per tensor, not over all)."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    norms = torch._foreach_norm(grads)
+    torch._foreach_mul_(grads, [(limit / (n + 1e-6)).clamp(max=1.0) for n in norms])
+
+
+class Task:
+    """What a stage gives the loop. `module` is optimised (and wrapped for DDP); `state` names all it must remember."""
+
+    module: nn.Module
+
+    def state(self) -> dict:
+        """Tensors and plain values besides the module, for the checkpoint."""
+        return {}
+
+    def load_state(self, state: dict) -> None:
+        """Take back what state() gave."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before the first step of epoch `epoch` (from 0), also when it is resumed in its middle."""
+
+    def step(self, batch: dict, epoch: int, progress: float) -> tuple[torch.Tensor, dict]:
+        """Loss of a batch on the training device, and 0-dim tensors or numbers to average and log.
+
+        Args:
+            progress: share of the whole run that is done, in [0, 1).
+        """
+        raise NotImplementedError
+
+    def before_update(self, epoch: int) -> None:
+        """Called between backward and the optimiser's step."""
+
+    def after_update(self, progress: float) -> None:
+        """Called after the optimiser's step."""
+
+    def end_epoch(self, epoch: int) -> dict:
+        """Further figures for the epoch's line of metrics.jsonl."""
+        return {}
+
+
+def add_training_options(parser) -> None:
+    """The options that both trainers share."""
+    parser.add_argument("--fbank-config", metavar="YAML", help="differences to conf/fbank.yaml (default: none)")
+    parser.add_argument("--augment-config", metavar="YAML", help="differences to conf/augment.yaml (default: none)")
+    parser.add_argument("--noise", metavar="DATA_DIR", help="noise clips; their kind is utt2spk's second column")
+    parser.add_argument("--rirs", metavar="DATA_DIR", help="room impulse responses; no --noise and no --rirs = clean")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, data order, crops, augmentation (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda (default: auto)")
+    parser.add_argument("--overwrite", action="store_true", help="discard a run of other settings in OUT_DIR")
+
+
+def prepare_run(out_dir: Path, config: dict, stamp: Stamp, processes: Processes, overwrite: bool) -> bool:
+    """Make OUT_DIR explain itself, and decide whether there is anything to do.
+
+    Returns:
+        False when a finished model of the very same settings stands there.
+
+    Raises:
+        RecipeError: a run of other settings stands there and overwrite is off.
+    """
+    finished = (out_dir / "model.pt").exists()
+    if stamp.read() is not None and not stamp.matches():
+        if not overwrite:
+            raise RecipeError(
+                f"{out_dir}: holds a run with other settings ({'; '.join(stamp.differences()[:4])}). "
+                "Use another directory, or pass --overwrite to discard it"
+            )
+        finished = False
+        if processes.first:
+            for name in ("model.pt", "checkpoint.pt", "metrics.jsonl"):
+                (out_dir / name).unlink(missing_ok=True)
+    if processes.world > 1:
+        dist.barrier()
+    if finished:
+        log.info("%s/model.pt is finished with these settings: reused", out_dir)
+        return False
+    if processes.first:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        save_config(config, out_dir / "config.yaml")
+        stamp.write()
+        write_text(out_dir / "command", f"{shlex.join(sys.argv)}\n# {describe_code()} · {describe_machine()}\n")
+    return True
+
+
+def describe_code() -> str:
+    """The git revision, marked when files differ from it, or "no git"."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return "no git"
+    return f"git {done.stdout.strip()}" if done.returncode == 0 else "no git"
+
+
+def describe_machine() -> str:
+    """Processor or GPU, cores, torch."""
+    name = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{name}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"
+
+
+def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) -> None:
+    """Train a task for config's epochs; resume from OUT_DIR/checkpoint.pt where there is one.
+
+    A resumed run continues at the step where the last checkpoint was taken, and ends with the same bits on a CPU as
+    one that was never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl.
+
+    Args:
+        crops: a dataset.Crops or FeatureCrops.
+        config: with keys epochs, batch_size, workers, precision, checkpoint_minutes, clip_grad, optimiser.
+    """
+    epochs, device = config["epochs"], processes.device
+    batches = Batches(crops, config["batch_size"], processes.rank, processes.world)
+    optimiser = build_optimiser(task.module, config["optimiser"])
+    half = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if config["precision"] not in half:
+        raise RecipeError(f"precision '{config['precision']}': choose one of {', '.join(half)}")
+    dtype = half[config["precision"]]
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
+    module = getattr(task.module, "module", task.module)
+
+    def checkpoint(epoch, step, sums):
+        """Position (epoch, step) is the next step to take; `sums` are the running sums of the epoch so far."""
+        state = gathered(task.state(), processes)
+        if processes.first:
+            contents = {
+                "module": module.state_dict(),
+                "task": state,
+                "optimiser": optimiser.state_dict(),
+                "scaler": scaler.state_dict(),
+                "rng": torch.get_rng_state(),
+                "position": [epoch, step],
+                "world": processes.world,
+                "sums": sums,
+            }
+            models.save_atomically(contents, out_dir / "checkpoint.pt")
+
+    first_epoch, first_step, sums = 0, 0, {}
+    if (out_dir / "checkpoint.pt").exists():
+        saved = models.load(out_dir / "checkpoint.pt")
+        if saved["world"] != processes.world and saved["position"][1]:
+            raise RecipeError(
+                f"{out_dir}/checkpoint.pt: taken in mid-epoch by {saved['world']} processes, now {processes.world}: "
+                "resume with as many, or pass --overwrite"
+            )
+        module.load_state_dict(saved["module"])
+        task.load_state(saved["task"])
+        optimiser.load_state_dict(saved["optimiser"])
+        scaler.load_state_dict(saved["scaler"])
+        torch.set_rng_state(saved["rng"])
+        (first_epoch, first_step), sums = saved["position"], saved["sums"]
+        log.info("resuming at epoch %d, step %d of %d", first_epoch + 1, first_step + 1, batches.num_steps)
+        del saved
+    metrics_path = out_dir / "metrics.jsonl"
+    lines = metrics_path.read_text().splitlines()[:first_epoch] if metrics_path.exists() else []
+
+    total = max(1, epochs * batches.num_steps)
+    started = saved_at = time.monotonic()
+    done_here = 0
+    for epoch in range(first_epoch, epochs):
+        task.begin_epoch(epoch)
+        epoch_started, waited = time.monotonic(), 0.0
+        loader = iter(batches.loader(epoch, first_step, config["workers"], device.type == "cuda"))
+        for step in range(first_step, batches.num_steps):
+            before = time.monotonic()
+            batch = {k: v.to(device, non_blocking=True) for k, v in next(loader).items()}
+            waited += time.monotonic() - before
+            progress = (epoch * batches.num_steps + step) / total
+            # A step's rate is that of its end, so that the first step of a warm-up already moves.
+            rate = learning_rate(
+                config["optimiser"], epoch + (step + 1) / batches.num_steps, epochs, config["batch_size"]
+            )
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                loss, figures = task.step(batch, epoch, progress)
+            optimiser.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimiser)
+            task.before_update(epoch)
+            if config["clip_grad"]:
+                clip_each(task.module.parameters(), config["clip_grad"])
+            scaler.step(optimiser)
+            scaler.update()
+            task.after_update(progress)
+            for name, value in {"loss": loss, **figures}.items():
+                value = value.detach().double() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
+                sums[name] = sums.get(name, 0) + value
+            if step % 50 == 0 and not math.isfinite(sums["loss"]):
+                raise RecipeError(
+                    f"{out_dir}: the loss is {float(sums['loss'])} in epoch {epoch + 1}, step {step + 1}: lower "
+                    "optimiser.lr, lengthen its warm-up, or use precision float32; the last checkpoint is kept"
+                )
+            done_here += 1
+            now = time.monotonic()
+            last_step = step + 1 == batches.num_steps
+            due = torch.tensor(float(not last_step and now - saved_at >= 60 * config["checkpoint_minutes"]))
+            if config["checkpoint_minutes"] >= 0 and processes.sum(due.to(device)) > 0:
+                checkpoint(epoch, step + 1, sums)
+                saved_at = time.monotonic()
+                progress_line(epoch, epochs, step + 1, batches.num_steps, done_here, total, started, sums)
+        seconds = time.monotonic() - epoch_started
+        names = sorted(sums)
+        values = torch.stack([sums[n].to(device).float() for n in names]) / batches.num_steps
+        figures = dict(zip(names, processes.mean(values).tolist()))
+        figures.update(task.end_epoch(epoch))
+        line = {
+            "epoch": epoch + 1,
+            "lr": rate,
+            **figures,
+            "seconds": seconds,
+            "utterances_per_second": len(crops.ids) * (1 - first_step / batches.num_steps) / seconds,
+            "data_wait": waited / seconds,
+        }
+        if not all(math.isfinite(v) for v in line.values() if isinstance(v, float)):
+            bad = [k for k, v in line.items() if isinstance(v, float) and not math.isfinite(v)]
+            raise RecipeError(f"{out_dir}: {', '.join(bad)} not finite after epoch {epoch + 1}: lower optimiser.lr")
+        line = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in line.items()}
+        lines.append(json.dumps(line))
+        first_step, sums = 0, {}
+        left = (total - (epoch + 1) * batches.num_steps) * (time.monotonic() - started) / done_here
+        if processes.first:
+            write_text(metrics_path, "\n".join(lines) + "\n")
+            shown = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in list(line.items())[1:])
+            log.info("epoch %d of %d: %s, %.0f s left", epoch + 1, epochs, shown, left)
+        checkpoint(epoch + 1, 0, sums)
+        saved_at = time.monotonic()
+
+
+def progress_line(epoch, epochs, step, steps, done_here, total, started, sums) -> None:
+    """One plain line in the middle of a long epoch."""
+    left = (total - epoch * steps - step) * (time.monotonic() - started) / done_here
+    loss = float(sums["loss"]) / step
+    log.info("epoch %d of %d, step %d of %d: loss %.4g, %.0f s left", epoch + 1, epochs, step, steps, loss, left)
+
+
+def gathered(state: dict, processes: Processes) -> dict:
+    """Task state for the one checkpoint: entries named "sum:…" hold each process's share and are added up."""
+    return {
+        key: processes.sum(value.clone().to(processes.device)).cpu() if key.startswith("sum:") else value
+        for key, value in state.items()
+    }

@@ -1,0 +1,124 @@
+"""What only queue.pl does: the configuration, what sbatch is told, and the verdict of tasks that leave no trailer."""
+
+import signal
+import subprocess
+
+import pytest
+
+
+def calls(shell):
+    return (shell.cwd / "stub/calls").read_text().splitlines()
+
+
+def test_sbatch_gets_the_options_in_the_order_of_the_configuration(stub):
+    assert stub("queue.pl", "--gpu", "2", "--time", "1:00:00", "--num-nodes=2", "--mem", "4G", "-p", "fast",
+                "JOB=2:9", "--max-jobs-run", "3", "exp/log/x.JOB.log", "true") == 0, stub.err  # fmt: skip
+    assert calls(stub) == [
+        "--job-name=x.log --output=exp/q/x.log --open-mode=append --export=ALL --mem=4G --cpus-per-task=1 "
+        "--time=1:00:00 --gres=gpu:2 --nodes=2 --ntasks-per-node=1 -p fast --array=2-9%3 --parsable exp/q/x.sh"
+    ]
+
+
+def test_a_configuration_of_ones_own(stub):
+    stub.write("my.conf", "option a=* -a '$0 x' # late default\noption a=off\ncommand sbatch -q \"b c\"\n"
+                          "option b=*\ndefault a=1\n")  # fmt: skip
+    assert stub("queue.pl", "--config", "my.conf", "--b", "3", "x.log", "true") == 0, stub.err
+    assert calls(stub)[0].endswith("--open-mode=append -q b c -a 1 x --parsable ./q/x.sh")
+    assert stub("queue.pl", "--config", "my.conf", "--a", "off", "x.log", "true") == 0
+    assert calls(stub)[1].endswith("-q b c --parsable ./q/x.sh")
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        ("command sbatch\noption gpu=0\n", "--gpu 1 is not allowed by my.conf, only 0"),
+        ("command sbatch\noption mem=* --mem=$0\n", "option --gpu is not described in my.conf"),
+        ("option gpu=*\n", "my.conf has no 'command' line"),
+        ("command sbatch\n\nopt gpu=*\n", "my.conf:3: not a command, option or default line"),
+        (None, "cannot read the configuration my.conf"),
+    ],
+)
+def test_a_faulty_configuration(stub, text, word):
+    if text is not None:
+        stub.write("my.conf", text)
+    assert stub("queue.pl", "--config", "my.conf", "--gpu", "1", "x.log", "true") == 1
+    assert word in stub.err and not (stub.cwd / "stub/calls").exists()
+
+
+def test_conf_queue_conf_of_the_working_folder_is_the_default(stub):
+    stub.write("conf/queue.conf", "command sbatch --here\n")
+    assert stub("queue.pl", "x.log", "true") == 0
+    assert "--here" in calls(stub)[0]
+
+
+def test_the_job_sources_path_sh_and_runs_in_the_callers_folder(stub):
+    stub.write("path.sh", "set -eu\nexport FROM=path.sh\n")
+    assert stub("queue.pl", "log/a.log", "echo", "$FROM", "$PWD") == 0
+    assert stub.output("log/a.log") == [f"path.sh {stub.cwd}"]
+
+
+def test_a_refused_submission_shows_sbatchs_words(stub):
+    stub.write("stub/refuse", "sbatch: error: no such partition\n")
+    assert stub("queue.pl", "x.log", "true") == 1
+    assert "no such partition" in stub.err and "The command was: sbatch" in stub.err
+
+
+@pytest.mark.parametrize("state, word", [("OUT_OF_MEMORY", "raise --mem"), ("TIMEOUT", "raise --time"),
+                                         ("NODE_FAIL", "its node failed"), ("CANCELLED", "scancel"),
+                                         ("PREEMPTED", "higher priority")])  # fmt: skip
+def test_a_task_without_a_trailer_is_judged_by_its_state(stub, state, word):
+    stub.write("stub/states", f"1|101|COMPLETED|None\n2|102|{state}|None\n")
+    line = "test JOB = 1 || kill -9 $PPID"  # the job's script dies, as when Slurm ends it
+    assert stub("queue.pl", "JOB=1:2", "log/a.JOB.log", "bash", "-c", line, ";", ":") == 1
+    assert "1 / 2 failed" in stub.err and f"JOB=2: Slurm state {state}" in stub.err and word in stub.err
+
+
+def test_memory_that_slurm_only_tells_in_words(stub):
+    stub.write("stub/states", "N/A|101|FAILED|NonZeroExitCode\n")
+    line = "echo StepId=101.batch exceeded memory limit, being killed >>q/a.log; kill -9 $PPID"
+    assert stub("queue.pl", "a.log", "bash", "-c", line, ";", ":") == 1
+    assert "OUT_OF_MEMORY" in stub.err
+
+
+def test_the_trailer_of_a_printed_log_is_no_verdict(stub):
+    stub.write("old.log", "# Accounting: job=7\n# Accounting: time=0 threads=1\n# Finished at noon with status 0\n")
+    stub.write("stub/states", "N/A|101|RUNNING|None\n")
+    assert stub("queue.pl", "log/a.log", "cat", "old.log;", "sleep", "1;", "exit", "3") == 1
+    assert "status 3" in stub.err
+
+
+def test_max_retries_submits_only_what_failed(stub):
+    line = "echo x >>ran.JOB; test JOB -ne 2 || test $(wc -l <ran.2) = 3"
+    assert stub("queue.pl", "--max-retries", "2", "JOB=1:3", "log/a.JOB.log", "bash", "-c", line) == 0, stub.err
+    assert [call.split("--array=")[1].split()[0] for call in calls(stub)] == ["1-3", "2", "2"]
+    assert "status 1" in stub.log("log/a.2.log.bak")[-1] and "status 0" in stub.log("log/a.2.log")[-1]
+    assert stub("queue.pl", "--max-retries", "1", "log/b.log", "false") == 1
+    assert stub.err.count("submitting again") == 1
+
+
+def test_what_someone_cancelled_is_not_submitted_again(stub):
+    stub.write("stub/states", "N/A|101|CANCELLED|None\n")
+    assert stub("queue.pl", "--max-retries", "3", "log/a.log", "kill", "-9", "$PPID;", ":") == 1
+    assert len(calls(stub)) == 1
+
+
+def test_a_second_start_by_slurm_appends_to_the_log(stub):
+    assert stub("queue.pl", "log/a.log", "echo", "$SLURM_RESTART_COUNT") == 0
+    script = stub.cwd / "q/a.sh"
+    env = {**stub.env, "SLURM_JOB_ID": "101", "SLURM_RESTART_COUNT": "1"}
+    assert subprocess.run(["bash", script], env=env, check=False).returncode == 0
+    assert stub.output("log/a.log") == ["", "1"]
+
+
+def test_without_an_answer_from_squeue_the_logs_decide(stub):
+    stub.write("bin/squeue", "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact' >&2\nexit 1\n")
+    assert stub("queue.pl", "log/a.log", "sleep", "1.3;", "exit", "4") == 1
+    assert stub.err.count("squeue fails") == 1 and "status 4" in stub.err
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_the_job(stub, sent):
+    assert stub.interrupt("queue.pl", "JOB=1:2", "log/a.JOB.log", "touch", "go;", "sleep", "20",
+                          until="go", sent=sent) == 2  # fmt: skip
+    assert stub.log("stub/cancelled") == ["101"]
+    assert f"caught {sent.name}, cancelling job 101" in stub.err

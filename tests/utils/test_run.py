@@ -1,0 +1,75 @@
+"""What only run.pl does: local concurrency, devices, stopping."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+
+def alive(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_unknown_options_are_for_other_wrappers(shell):
+    assert shell("run.pl", "--config", "none", "-pe", "smp", "4", "-V", "--time", "1", "log/a.log", "true") == 0
+    assert (shell.out, shell.err) == ("", "")
+
+
+def test_max_jobs_run_holds_back(shell):
+    line = "echo start JOB >>order; sleep 0.05; echo end JOB >>order"
+    assert shell("run.pl", "--max-jobs-run", "5", "-tc", "1", "JOB=1:3", "log/a.JOB.log", "bash", "-c", line) == 0
+    assert shell.log("order") == [f"{what} {job}" for job in (1, 2, 3) for what in ("start", "end")]
+
+
+def test_each_job_gets_a_device(shell):
+    shell.env["CUDA_VISIBLE_DEVICES"] = "4,GPU-ab,6"
+    assert shell("run.pl", "--gpu", "1", "JOB=1:6", "log/a.JOB.log", "echo", "$CUDA_VISIBLE_DEVICES;", "sleep", "0.1") == 0
+    used = [shell.output(f"log/a.{job}.log")[0] for job in range(1, 7)]
+    assert used[:3] == ["4", "GPU-ab", "6"] and sorted(used[3:]) == sorted(used[:3])
+    assert shell("run.pl", "--gpu", "2", "log/b.log", "echo", "$CUDA_VISIBLE_DEVICES") == 0
+    assert shell.output("log/b.log") == ["4,GPU-ab"]
+    assert shell("run.pl", "--gpu", "4", "log/b.log", "true") == 1 and "only 3 visible" in shell.err
+
+
+def test_devices_are_left_alone_unless_asked_for(shell):
+    shell.env["CUDA_VISIBLE_DEVICES"] = "4,5"
+    assert shell("run.pl", "--gpu", "0", "JOB=1:2", "log/a.JOB.log", "echo", "$CUDA_VISIBLE_DEVICES") == 0
+    assert shell.output("log/a.2.log") == ["4,5"]
+    shell.env["CUDA_VISIBLE_DEVICES"] = ""
+    assert shell("run.pl", "--gpu", "1", "log/b.log", "true") == 0
+    assert "no device is to be seen" in shell.err
+
+
+def test_the_devices_of_nvidia_smi(shell):
+    shell.env.pop("CUDA_VISIBLE_DEVICES", None)
+    smi = shell.write("bin/nvidia-smi", "#!/bin/sh\necho 'GPU 0: X (UUID: a)'\necho 'GPU 1: X (UUID: b)'\n")
+    smi.chmod(0o755)
+    shell.env["PATH"] = f"{shell.cwd}/bin:{shell.env['PATH']}"
+    assert shell("run.pl", "--gpu", "1", "JOB=1:2", "log/a.JOB.log", "echo", "$CUDA_VISIBLE_DEVICES") == 0
+    assert [shell.output(f"log/a.{job}.log") for job in (1, 2)] == [["0"], ["1"]]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_jobs_and_their_children(shell, sent):
+    line = "sleep 60 & echo $! >pid.JOB; test JOB = 1 || touch go; wait"
+    assert shell.interrupt("run.pl", "--max-jobs-run", "2", "JOB=1:3", "log/a.JOB.log", "bash", "-c", line,
+                           until="go", sent=sent) == 2  # fmt: skip
+    pids = [int((shell.cwd / f"pid.{job}").read_text()) for job in (1, 2)]
+    time.sleep(0.1)
+    assert not any(alive(pid) for pid in pids)
+    assert not (shell.cwd / "pid.3").exists() and sent.name in shell.err
+
+
+def test_a_job_that_ignores_term_is_killed(shell):
+    line = 'trap "" TERM; touch go; while :; do sleep 0.2; done'
+    assert shell.interrupt("run.pl", "log/a.log", "bash", "-c", line, until="go") == 2
+    assert "signal 9" in shell.log("log/a.log")[-1]
+
+
+def test_500_jobs_cost_little(shell):
+    begin = time.monotonic()
+    assert shell("run.pl", "JOB=1:500", "log/a.JOB.log", "true") == 0
+    assert time.monotonic() - begin < 10  # 0.6 s on two idle cores; the bound is for crowded machines
+    assert len(list((shell.cwd / "log").iterdir())) == 500

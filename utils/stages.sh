@@ -1,0 +1,90 @@
+# shellcheck shell=bash disable=SC2154,SC2034,SC2086  # the variables are run.sh's; $cmd and $launch are several words
+# Sourced by run.sh after its options: what stands between stages, so that run.sh itself reads as the method.
+
+_stages_fail() {
+  echo "run.sh: $*" >&2
+  exit 1
+}
+
+for _name in stage stop_stage rounds seed; do
+  [[ ${!_name} =~ ^[0-9]+$ ]] || _stages_fail "--${_name//_/-} takes a whole number, not '${!_name}'"
+done
+[ "$stop_stage" -le 7 ] || stop_stage=7
+[ "$stage" -le "$stop_stage" ] || _stages_fail "--stage $stage comes after --stop-stage $stop_stage: nothing to run (0 to 7)"
+_corpora=$(for f in local/prepare_*.py; do basename "$f" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
+[ -f "local/prepare_$corpus.py" ] || _stages_fail "no local/prepare_$corpus.py: --corpus is one of $_corpora"
+[ -z "$exp" ] || [[ $exp == exp/* ]] || _stages_fail "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
+for _name in corpus_dir exp; do
+  [[ ${!_name} != *[[:space:]]* ]] || _stages_fail "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
+done
+[[ $initial == dino || $initial == previous ]] || _stages_fail "--initial takes dino or previous, not '$initial'"
+
+data=data/$corpus
+exp=${exp:-exp/$corpus}
+corpus_dir=${corpus_dir:-$data/corpus}
+corpus_dir=${corpus_dir%/}
+if [ "$ngpu" = auto ]; then
+  ngpu=$(if command -v nvidia-smi >/dev/null; then nvidia-smi -L | grep -c '^GPU' || true; else echo 0; fi)
+fi
+launch=
+[ "$ngpu" -le 1 ] || launch="torchrun --standalone --nproc_per_node=$ngpu"
+run=
+if $dry_run; then
+  run=echo cmd="echo $cmd"
+fi
+
+# conf NAME: the corpus's variant of conf/NAME.yaml where it has one.
+conf() {
+  if [ -f "conf/$corpus/$1.yaml" ]; then echo "conf/$corpus/$1.yaml"; else echo "conf/$1.yaml"; fi
+}
+
+# stage N TITLE: true if stage N is wanted; prints its title, and the time that the one before took.
+_stage_title='' _stage_start=0 _run_start=$SECONDS
+stage() {
+  _stage_end
+  [ "$1" -ge "$stage" ] && [ "$1" -le "$stop_stage" ] || return 1
+  _stage_title="stage $1: $2" _stage_start=$SECONDS
+  printf '\n%s  %s\n' "$(date '+%F %T')" "$_stage_title"
+}
+_stage_end() {
+  [ -z "$_stage_title" ] || printf '%s  %s: done in %d s\n' "$(date '+%F %T')" "$_stage_title" $((SECONDS - _stage_start))
+  _stage_title=
+}
+finish() {
+  _stage_end
+  printf '\nDone in %d s; everything is in %s\n' $((SECONDS - _run_start)) "$exp"
+}
+trap '[ $? -eq 0 ] || [ -z "$_stage_title" ] || echo "run.sh: $_stage_title failed; after mending it: ./run.sh --stage ${_stage_title:6:1} … goes on there" >&2' EXIT
+
+# map DATA OUT TABLES SCRIPT ARG...: a per-utterance step in parallel jobs (utils/map_data.sh).
+map() { $run utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
+
+# copy_tables FROM TO: what a data directory says of its utterances besides the audio.
+copy_tables() {
+  for _name in utt2spk spk2utt utt2spk.truth trials; do
+    if $dry_run || [ -f "$1/$_name" ]; then $run cp "$1/$_name" "$2"; fi
+  done
+}
+
+# train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
+train() {
+  local dir=$1 log=$1/log/train.log tail=
+  shift
+  if ! $dry_run; then
+    mkdir -p "$dir/log"
+    : >>"$log"
+    tail -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
+    tail=$!
+  fi
+  local status=0
+  $cmd --gpu "$ngpu" --num-threads "$OMP_NUM_THREADS" "$log" $launch "$@" || status=$?
+  if [ -n "$tail" ]; then
+    sleep 0.2
+    kill "$tail" 2>/dev/null || true
+    wait "$tail" 2>/dev/null || true
+  fi
+  if [ "$status" -ne 0 ]; then
+    grep -h 'error' "$log" >&2 || true
+    return "$status"
+  fi
+}
