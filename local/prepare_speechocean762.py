@@ -5,8 +5,8 @@
     prepare_speechocean762.py data CORPUS_DIR OUT_DIR      stage 1: data directories
 
 Reads   CORPUS_DIR: the official archive unpacked (train/, test/, WAVE/), or a copy of it with train/ and eval/.
-Writes  OUT_DIR/local/{train,eval}: wav.scp, utt2spk and spk2utt with speaker = utterance (nothing is known of who
-        speaks), the real speakers in utt2spk.truth, for reporting only; OUT_DIR/local/eval/trials.
+Writes  OUT_DIR/{train,eval}: wav.scp, utt2spk and spk2utt with speaker = utterance (nothing is known of who
+        speaks), the real speakers in utt2spk.truth, for reporting only; OUT_DIR/eval/trials.
 
 The official halves are speaker-disjoint; train is for training, the other for evaluation. The trial list is a fixed
 recipe: every evaluation speaker's 20 utterances in sorted order are paired each with the next 5 of the same speaker
@@ -14,7 +14,7 @@ recipe: every evaluation speaker's 20 utterances in sorted order are paired each
 drawn with a fixed seed: telling a man from a woman is not speaker verification.
 
 Example
-    local/prepare_speechocean762.py data /corpora/speechocean762 data/speechocean762
+    local/prepare_speechocean762.py data /corpora/speechocean762 data/speechocean762/local
 """
 
 import sys
@@ -56,7 +56,7 @@ def main():
                 f"{args.corpus_dir}: no {' or '.join(halves)}/wav.scp: this is not speechocean762; run stage 0, "
                 "or give the folder that holds train/ with --corpus-dir"
             )
-        prepare(args.corpus_dir, half, args.out_dir / "local" / name, with_trials=name == "eval")
+        prepare(args.corpus_dir, half, args.out_dir / name, with_trials=name == "eval")
 
 
 def find_table(corpus_dir: Path, half: str, name: str) -> Path | None:

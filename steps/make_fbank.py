@@ -41,7 +41,8 @@ def main():
     args.out_dir.mkdir(parents=True, exist_ok=True)
     num_frames = {}
     with kaldiio.WriteHelper(
-        f"ark,scp:{args.out_dir}/feats.ark,{args.out_dir}/feats.scp.tmp", compression_method=config["compression"]
+        f"ark,scp:{args.out_dir}/feats.ark,{args.out_dir}/feats.scp.tmp",
+        compression_method=config["compression"] or None,
     ) as writer:
         for i, utt in cli.progress(enumerate(recordings.ids), len(recordings), "utterances"):
             if recordings.num_samples[i] < fbank.length:

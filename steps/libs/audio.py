@@ -83,6 +83,8 @@ class Recordings:
 
     def _open(self, where: str) -> soundfile.SoundFile:
         if not where.endswith("|"):
+            if not os.path.exists(where):
+                raise ValueError("no such file: mend the path, or take the line out and run utils/fix_data_dir.sh")
             return soundfile.SoundFile(where)
         if not self.allow_pipes:
             raise ValueError("a `command |` entry would run a program: pass --allow-pipes if you trust this file")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cli import RecipeError
-from .gmm import crossing, fit_gmm, posterior_crossing
+from .gmm import crossing, fit_gmm
 
 
 @dataclass
@@ -33,9 +33,9 @@ def decide_gate(config: dict, losses: np.ndarray | None, previous: float | None,
     """Set an epoch's threshold from the losses of the epoch before.
 
     dynamic: the point between the two means where the weighted densities of a 2-component mixture are equal. Arbitrary
-    mixtures have no such point now and then; the previous threshold stands in, else the point of posterior 0.5, else
-    the gate stays open this epoch. fixed: Loss-Gated Learning's threshold on the raw loss, one per round
-    (arXiv 2110.03869). none: every label is trusted.
+    mixtures have no such point now and then; the previous threshold stands in, else the point beyond the upper mean
+    where the posterior rises through 0.5, else the gate stays open this epoch. fixed: Loss-Gated Learning's threshold
+    on the raw loss, one per round (Tao et al., ICASSP 2022). none: every label is trusted.
 
     Args:
         config: the `gate` section of conf/dlglc.yaml.
@@ -58,14 +58,13 @@ def decide_gate(config: dict, losses: np.ndarray | None, previous: float | None,
     statistic = log_losses(losses[np.isfinite(losses)])
     fit = fit_gmm(statistic)
     mixture = {name: [float(v) for v in getattr(fit, name)] for name in ("weights", "means", "variances")}
-    threshold = crossing(fit.weights, fit.means, fit.variances)
-    if threshold is not None:
-        return GateDecision(float(threshold), "crossing", mixture)
+    threshold, between_means = crossing(fit)
+    if between_means:
+        return GateDecision(threshold, "crossing", mixture)
     if previous is not None:
         return GateDecision(previous, "previous", mixture)
-    threshold = posterior_crossing(fit.weights, fit.means, fit.variances)
     if threshold is not None:
-        return GateDecision(float(threshold), "posterior", mixture)
+        return GateDecision(threshold, "posterior", mixture)
     return GateDecision(math.inf, "none", mixture)
 
 

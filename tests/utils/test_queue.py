@@ -63,20 +63,28 @@ def test_a_refused_submission_shows_sbatchs_words(stub):
     assert "no such partition" in stub.err and "The command was: sbatch" in stub.err
 
 
-@pytest.mark.parametrize("state, word", [("OUT_OF_MEMORY", "raise --mem"), ("TIMEOUT", "raise --time"),
-                                         ("NODE_FAIL", "its node failed"), ("CANCELLED", "scancel"),
-                                         ("PREEMPTED", "higher priority")])  # fmt: skip
-def test_a_task_without_a_trailer_is_judged_by_its_state(stub, state, word):
-    stub.write("stub/states", f"1|101|COMPLETED|None\n2|102|{state}|None\n")
-    line = "test JOB = 1 || kill -9 $PPID"  # the job's script dies, as when Slurm ends it
-    assert stub("queue.pl", "JOB=1:2", "log/a.JOB.log", "bash", "-c", line, ";", ":") == 1
-    assert "1 / 2 failed" in stub.err and f"JOB=2: Slurm state {state}" in stub.err and word in stub.err
+def test_a_task_without_a_trailer_is_judged_by_its_state(stub):
+    words = {
+        "OUT_OF_MEMORY": "raise --mem",
+        "TIMEOUT": "raise --time",
+        "NODE_FAIL": "its node failed",
+        "CANCELLED": "scancel",
+        "PREEMPTED": "higher priority",
+    }
+    states = ["COMPLETED", *words]
+    stub.write("stub/states", "".join(f"{n}|{100 + n}|{state}|None\n" for n, state in enumerate(states, 1)))
+    line = "test JOB = 1 || kill -9 $PPID; true"  # the task's script dies, as when Slurm ends it
+    assert stub("queue.pl", "JOB=1:6", "log/a.JOB.log", *line.split()) == 1
+    assert "5 / 6 failed" in stub.err
+    for n, (state, word) in enumerate(words.items(), 2):
+        (found,) = [text for text in stub.err.splitlines() if f"JOB={n}:" in text]
+        assert f"Slurm state {state}" in found and word in found
 
 
 def test_memory_that_slurm_only_tells_in_words(stub):
     stub.write("stub/states", "N/A|101|FAILED|NonZeroExitCode\n")
-    line = "echo StepId=101.batch exceeded memory limit, being killed >>q/a.log; kill -9 $PPID"
-    assert stub("queue.pl", "a.log", "bash", "-c", line, ";", ":") == 1
+    line = "echo StepId=101.batch exceeded memory limit, being killed >>q/a.log; kill -9 $PPID; true"
+    assert stub("queue.pl", "a.log", *line.split()) == 1
     assert "OUT_OF_MEMORY" in stub.err
 
 
@@ -118,7 +126,7 @@ def test_without_an_answer_from_squeue_the_logs_decide(stub):
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_the_job(stub, sent):
-    assert stub.interrupt("queue.pl", "JOB=1:2", "log/a.JOB.log", "touch", "go;", "sleep", "20",
+    assert stub.interrupt("queue.pl", "JOB=1:2", "log/a.JOB.log", "touch", "go;", "sleep", "3",
                           until="go", sent=sent) == 2  # fmt: skip
     assert stub.log("stub/cancelled") == ["101"]
     assert f"caught {sent.name}, cancelling job 101" in stub.err

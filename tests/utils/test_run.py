@@ -25,8 +25,8 @@ def test_max_jobs_run_holds_back(shell):
 
 def test_each_job_gets_a_device(shell):
     shell.env["CUDA_VISIBLE_DEVICES"] = "4,GPU-ab,6"
-    assert shell("run.pl", "--gpu", "1", "JOB=1:6", "log/a.JOB.log", "echo", "$CUDA_VISIBLE_DEVICES;", "sleep", "0.1") == 0
-    used = [shell.output(f"log/a.{job}.log")[0] for job in range(1, 7)]
+    assert shell("run.pl", "--gpu", "1", "JOB=1:6", "a.JOB.log", "echo", "$CUDA_VISIBLE_DEVICES;", "sleep", ".1") == 0
+    used = [shell.output(f"a.{job}.log")[0] for job in range(1, 7)]
     assert used[:3] == ["4", "GPU-ab", "6"] and sorted(used[3:]) == sorted(used[:3])
     assert shell("run.pl", "--gpu", "2", "log/b.log", "echo", "$CUDA_VISIBLE_DEVICES") == 0
     assert shell.output("log/b.log") == ["4,GPU-ab"]

@@ -1,0 +1,74 @@
+"""Noise, rooms and WAV files: what the synthetic corpus and the augmentation sets have in common."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy import fft, signal
+
+RATE = 16000
+
+
+def db(decibel: float) -> float:
+    """Amplitude ratio of a level difference."""
+    return 10.0 ** (decibel / 20.0)
+
+
+def rms(x: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(x)) + 1e-20))
+
+
+def coloured_noise(rng, length: int, slope: float) -> np.ndarray:
+    """Gaussian noise of unit RMS whose spectrum changes by `slope` dB an octave: 0 white, −3 pink, −6 brown."""
+    size = fft.next_fast_len(length, real=True)
+    spectrum = fft.rfft(rng.standard_normal(size))
+    frequency = fft.rfftfreq(size, 1 / RATE)
+    shape = np.maximum(frequency, 50.0) ** (slope / (20 * np.log10(2.0)))  # flat below 50 Hz: no endless rumble
+    shape[0] = 0.0
+    x = fft.irfft(spectrum * shape, size)[:length]
+    return x / rms(x)
+
+
+def shape_spectrum(x: np.ndarray, frequencies: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
+    """Filter x by the gains (dB) at the given frequencies (Hz), linear between them on a log-frequency axis."""
+    size = fft.next_fast_len(len(x) + RATE // 4, real=True)  # the filter is shorter than a quarter of a second
+    grid = fft.rfftfreq(size, 1 / RATE)
+    gain = np.interp(np.log(np.maximum(grid, 20.0)), np.log(frequencies), gains_db)
+    return fft.irfft(fft.rfft(x, size) * 10.0 ** (gain / 20.0), size)[: len(x)]
+
+
+def room_response(rng, rt60: float, direct_db: float, seconds: float) -> np.ndarray:
+    """A simulated room: the direct path at sample 0 with height 1, some early reflections, a decaying noise tail.
+
+    Args:
+        rt60: seconds in which the tail falls by 60 dB.
+        direct_db: energy of the direct path over that of all the rest.
+        seconds: length of the response.
+    """
+    length = int(seconds * RATE)
+    time = np.arange(length) / RATE
+    tail = rng.standard_normal(length) * 10.0 ** (-3.0 * time / rt60)
+    # Walls and air swallow high frequencies first: the late part is darker than the early one.
+    dark = signal.lfilter([0.35], [1.0, -0.65], tail)
+    mix = np.minimum(time / rt60, 1.0)
+    tail = (1 - mix) * tail + mix * dark
+    onset = int(rng.uniform(0.002, 0.008) * RATE)
+    tail[:onset] = 0.0
+    tail[onset : 4 * onset] *= np.linspace(0.0, 1.0, min(3 * onset, length - onset))
+    for _ in range(rng.integers(4, 9)):
+        delay = int(rng.uniform(0.001, 0.04) * RATE)
+        if 0 < delay < length:
+            tail[delay] += rng.choice([-1.0, 1.0]) * rng.uniform(1.0, 4.0) * 10.0 ** (-3.0 * delay / RATE / rt60)
+    tail *= db(-direct_db) / np.sqrt(np.sum(tail**2) + 1e-20)
+    tail[0] = 1.0
+    return tail
+
+
+def write_wav(path: Path, x: np.ndarray) -> None:
+    """Write mono 16 kHz int16; ±1.0 is full scale.
+
+    Not float: libsndfile puts the time of day into float files, and a file must be the same from run to run.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.clip(np.rint(x * 32768.0), -32768, 32767).astype(np.int16)
+    soundfile.write(path, samples, RATE, subtype="PCM_16")

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""LDA and PLDA on pseudo labels: no true speaker is looked at.
+
+Reads   EMBEDDING_SCP, UTT2CLUSTER.
+Writes  OUT_FILE, an .npz that score_trials.py --backend plda takes.
+
+Example
+    steps/train_plda.py exp/mini/dino/train/embedding.scp exp/mini/dino/clusters/utt2cluster exp/mini/dino/plda.npz
+"""
+
+import os
+from pathlib import Path
+
+from libs import cli
+from libs.archive import read_embeddings, rows_of
+from libs.cli import log
+from libs.config import add_config_options, load_config
+from libs.datadir import read_table
+from libs.plda import save_plda, train_plda
+
+
+def main():
+    parser = cli.parser(__doc__)
+    add_config_options(parser, "backend")
+    parser.add_argument("embedding_scp", type=Path)
+    parser.add_argument("utt2cluster", type=Path)
+    parser.add_argument("out_file", type=Path)
+    args = parser.parse_args()
+
+    config = load_config("backend", args.config, args.set)
+    ids, matrix = read_embeddings(args.embedding_scp)
+    table = read_table(args.utt2cluster)
+    rows = rows_of(ids, list(table), args.embedding_scp, args.utt2cluster)
+    model, likelihoods = train_plda(
+        matrix[rows], list(table.values()), config["lda_dim"], config["min_class_size"], config["iterations"]
+    )
+    for i, likelihood in enumerate(likelihoods):
+        log.info("EM step %d: log-likelihood %.4f per vector", i + 1, likelihood)
+    args.out_file.parent.mkdir(parents=True, exist_ok=True)
+    part = args.out_file.with_name(args.out_file.name + ".tmp.npz")
+    save_plda(part, model)
+    os.replace(part, args.out_file)
+    log.info("%d dimensions, between-speaker variances %.3g to %.3g", len(model.psi), model.psi[0], model.psi[-1])
+
+
+if __name__ == "__main__":
+    cli.run(main)

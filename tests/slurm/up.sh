@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Brings up a real Slurm of two nodes on this one machine, for the tests: as root, on the loopback only, with every
+# file in one folder. Needs Debian's or Ubuntu's packages slurm-wlm and munge.
+# usage: tests/slurm/up.sh <folder>
+# Then:  export SLURM_CONF=<folder>/slurm.conf;  sinfo;  ...;  tests/slurm/down.sh <folder>
+set -euo pipefail
+if [ $# -ne 1 ]; then
+  sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2
+  exit 1
+fi
+error() {
+  printf 'up.sh: %s\n' "$*" >&2
+  exit 1
+}
+[ "$(id -u)" -eq 0 ] || error "must be root: slurmd starts jobs as other users"
+for program in munged slurmctld slurmd sinfo; do
+  command -v "$program" >/dev/null || error "no $program here: apt-get install slurm-wlm munge"
+done
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
+[ ! -e "$dir/slurmctld.pid" ] || error "$dir/slurmctld.pid is there: tests/slurm/down.sh $dir first"
+mkdir -p "$dir"/{state,log}
+port=$((21000 + $$ % 4000 * 8))
+cores=$(nproc)
+memory=$(awk '/^MemTotal/ { print int($2 / 1024 * 0.4) }' /proc/meminfo)
+
+# A munged of its own: key, socket and logs in the folder. munged wants them out of other people's reach, which a
+# folder below /tmp is not; hence --force, and the warnings in its log.
+dd if=/dev/urandom of="$dir/munge.key" bs=1024 count=1 status=none
+chmod 600 "$dir/munge.key"
+munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-file="$dir/munged.pid" \
+  --log-file="$dir/log/munged.log" --seed-file="$dir/munge.seed" --num-threads=2
+
+# Two slurmd on one host: a node name, port, pid file and spool of its own each (%n is the node's name). Each node
+# claims the machine's processors; linuxproc and the polling of memory need no cgroups, so it runs in a container.
+cat >"$dir/slurm.conf" <<CONF
+ClusterName=test
+SlurmctldHost=localhost(127.0.0.1)
+SlurmctldPort=$port
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket=$dir/munge.socket
+CredType=cred/munge
+StateSaveLocation=$dir/state
+SlurmdSpoolDir=$dir/spool-%n
+SlurmctldPidFile=$dir/slurmctld.pid
+SlurmdPidFile=$dir/slurmd-%n.pid
+SlurmctldLogFile=$dir/log/slurmctld.log
+SlurmdLogFile=$dir/log/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU=64
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=100000
+ReturnToService=2
+SlurmdParameters=config_overrides
+SlurmdTimeout=10
+SlurmctldTimeout=10
+KillWait=2
+OverTimeLimit=0
+MaxArraySize=2001
+MaxJobCount=10000
+GresTypes=gpu
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=$cores RealMemory=$memory Gres=gpu:1
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=$cores RealMemory=$memory Gres=gpu:1
+PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+CONF
+printf 'NodeName=n%d Name=gpu Count=1 File=/dev/null\n' 1 2 >"$dir/gres.conf"  # GPUs in name only
+
+export SLURM_CONF=$dir/slurm.conf
+slurmctld -c
+slurmd -c -N n1
+slurmd -c -N n2
+for _ in $(seq 150); do
+  # No `grep -q` here: it would close the pipe early. The controller may not listen yet; sinfo then says so.
+  if [ "$(sinfo --noheader --Node --states=idle --format=%N 2>"$dir/log/sinfo.err" | wc -l)" -eq 2 ]; then
+    echo "export SLURM_CONF=$SLURM_CONF"
+    exit 0
+  fi
+  sleep 0.1
+done
+cat "$dir/log/sinfo.err" >&2
+tail -n 5 "$dir"/log/*.log >&2
+error "the nodes did not become idle within 15 s; the logs are in $dir/log"

@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# Reads `--name value` and `--name=value` into the variables of the script that sources it:
+#
+#   # begin options
+#   stage=0          # first stage to run
+#   cmd=utils/run.pl # how jobs are started
+#   # end options
+#   . utils/parse_options.sh
+#
+# Only names in that block are options; `--stop-stage 3` sets stop_stage. Parsing ends at the first word that does
+# not start with `--` (or after a bare `--`), and what is left stays in "$@". `--help` prints the script's leading
+# comment and the block. Values are never evaluated and no file is ever sourced. A default of true or false makes
+# the option a yes-or-no one. A comment line of its own in the block is a heading of the help, an indented one
+# goes on with the help above.
+
+_po_script=${BASH_SOURCE[1]:-$0}
+
+_po_error() {
+  printf '%s: %s\n' "${_po_script##*/}" "$*" >&2
+  printf 'Try: %s --help\n' "$_po_script" >&2
+  exit 1
+}
+
+_po_usage() {
+  awk '
+    FNR == 1 && /^#!/ { next }
+    !past && /^#/ && !/^# shellcheck / { sub(/^# ?/, ""); print; next }
+    { past = 1 }
+    /^[ \t]*# begin options/ { inside = 1; print "\nOptions:"; next }
+    /^[ \t]*# end options/ { exit }
+    !inside { next }
+    /^[A-Za-z_][A-Za-z0-9_]*=/ {
+      name = value = $0; help = ""
+      sub(/=.*/, "", name); sub(/^[^=]*=/, "", value); gsub(/_/, "-", name)
+      if (match(value, /[ \t]+#[ \t]*/)) {
+        help = substr(value, RSTART + RLENGTH); value = substr(value, 1, RSTART - 1)
+      }
+      sub(/[ \t]+$/, "", value)
+      if (value == "") value = "\"\""
+      printf "  %-22s %s%s(default: %s)\n", "--" name, help, help == "" ? "" : " ", value
+      next
+    }
+    /^[ \t]+#/ { sub(/^[ \t]+# ?/, ""); printf "  %-22s %s\n", "", $0; next }
+    /^#/ { sub(/^# ?/, ""); print " " $0 }
+  ' "$_po_script"
+}
+
+_po_nearest() {  # the valid name with the fewest edits away from $1
+  awk -v want="$1" 'BEGIN {
+    best = 1e9
+    for (k = 1; k < ARGC; k++) {
+      name = ARGV[k]; n = length(want); m = length(name)
+      for (j = 0; j <= m; j++) d[0, j] = j
+      for (i = 1; i <= n; i++) {
+        d[i, 0] = i
+        for (j = 1; j <= m; j++) {
+          x = d[i-1, j-1] + (substr(want, i, 1) != substr(name, j, 1))
+          if (d[i-1, j] + 1 < x) x = d[i-1, j] + 1
+          if (d[i, j-1] + 1 < x) x = d[i, j-1] + 1
+          d[i, j] = x
+        }
+      }
+      if (d[n, m] < best) { best = d[n, m]; answer = name }
+    }
+    print answer
+  }' "${@:2}"
+}
+
+# Sets the options and, in _po_used, how many words they took. Its own names start with _po_, so that an option
+# may have any other name.
+_po_parse() {
+  local _po_names _po_name _po_value _po_next _po_joined
+  _po_used=0
+  _po_names=$(awk '/^[ \t]*# end options/ { exit }
+                   inside && match($0, /^[A-Za-z_][A-Za-z0-9_]*=/) { print substr($0, 1, RLENGTH - 1) }
+                   /^[ \t]*# begin options/ { inside = 1 }' "$_po_script")
+  [ -n "$_po_names" ] || _po_error "no options between '# begin options' and '# end options' in $_po_script"
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help) _po_usage; exit 0 ;;
+      --) _po_used=$((_po_used + 1)); return 0 ;;
+      --*) _po_name=${1#--} ;;
+      *) return 0 ;;
+    esac
+    _po_joined=false
+    case $_po_name in *=*) _po_value=${_po_name#*=} _po_name=${_po_name%%=*} _po_joined=true ;; esac
+    _po_name=${_po_name//-/_}
+    if ! _po_valid "$_po_name"; then
+      # shellcheck disable=SC2086  # names are words
+      _po_next=$(_po_nearest "$_po_name" $_po_names)
+      _po_error "unknown option --${_po_name//_/-}; did you mean --${_po_next//_/-}? Valid options:" \
+        "$(sed 's/_/-/g; s/^/--/' <<<"$_po_names" | paste -sd' ')"
+    fi
+    [ -n "${!_po_name+set}" ] || _po_error "option --${_po_name//_/-} has no default set before parse_options.sh"
+    if ! $_po_joined; then
+      [ $# -gt 1 ] || _po_error "option --${_po_name//_/-} has no value"
+      _po_value=$2
+      _po_next=${_po_value#--} _po_next=${_po_next%%=*}
+      if [[ $_po_value == --* ]] && _po_valid "${_po_next//-/_}"; then
+        _po_error "option --${_po_name//_/-} has no value: the next word is $_po_value" \
+          "(if that is the value, write --${_po_name//_/-}=$_po_value)"
+      fi
+      shift
+      _po_used=$((_po_used + 1))
+    fi
+    case ${!_po_name},$_po_value in
+      true,true | true,false | false,true | false,false) ;;
+      true,* | false,*) _po_error "option --${_po_name//_/-} takes true or false, not '$_po_value'" ;;
+    esac
+    [ "$_po_name,$_po_value" != cmd, ] || _po_error "option --cmd must not be empty: utils/run.pl runs things here"
+    printf -v "$_po_name" '%s' "$_po_value"
+    shift
+    _po_used=$((_po_used + 1))
+  done
+}
+
+_po_valid() { [[ $'\n'$_po_names$'\n' == *$'\n'"$1"$'\n'* ]]; }
+
+_po_parse "$@"
+shift "$_po_used"
+unset -f _po_parse _po_valid _po_nearest _po_usage _po_error
+unset _po_used _po_script
