@@ -30,11 +30,17 @@ def coloured_noise(rng, length: int, slope: float) -> np.ndarray:
 
 
 def shape_spectrum(x: np.ndarray, frequencies: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
-    """Filter x by the gains (dB) at the given frequencies (Hz), linear between them on a log-frequency axis."""
+    """Filter x by the gains (dB) at the given frequencies (Hz), linear between them on a log-frequency axis.
+
+    The filter has minimum phase: it never rings ahead, so that a room's response through it still begins at sample 0.
+    """
     size = fft.next_fast_len(len(x) + RATE // 4, real=True)  # the filter is shorter than a quarter of a second
     grid = fft.rfftfreq(size, 1 / RATE)
     gain = np.interp(np.log(np.maximum(grid, 20.0)), np.log(frequencies), gains_db)
-    return fft.irfft(fft.rfft(x, size) * 10.0 ** (gain / 20.0), size)[: len(x)]
+    cepstrum = fft.irfft(gain * (np.log(10.0) / 20.0), size)
+    cepstrum[1 : (size + 1) // 2] *= 2.0
+    cepstrum[size // 2 + 1 :] = 0.0
+    return fft.irfft(fft.rfft(x, size) * np.exp(fft.rfft(cepstrum)), size)[: len(x)]
 
 
 def room_response(rng, rt60: float, direct_db: float, seconds: float) -> np.ndarray:
@@ -62,6 +68,13 @@ def room_response(rng, rt60: float, direct_db: float, seconds: float) -> np.ndar
     tail *= db(-direct_db) / np.sqrt(np.sum(tail**2) + 1e-20)
     tail[0] = 1.0
     return tail
+
+
+def microphone(rng, x: np.ndarray, strength: float) -> np.ndarray:
+    """x through a drawn microphone: a tilt of some ±1.2 dB an octave and a smooth curve, both times `strength`."""
+    frequencies = np.array([60.0, 150, 350, 800, 1800, 3500, 8000])
+    curve = rng.normal(0, 1.2) * np.log2(frequencies / 1000) + rng.normal(0, 2.5, len(frequencies))
+    return shape_spectrum(x, frequencies, strength * curve)
 
 
 def write_wav(path: Path, x: np.ndarray) -> None:

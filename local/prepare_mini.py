@@ -45,7 +45,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
 import numpy as np
 import rebuild
 import soundfile
-from acoustics import RATE, coloured_noise, db, rms, room_response, shape_spectrum, write_wav
+from acoustics import RATE, coloured_noise, db, microphone, rms, room_response, write_wav
 from espeak import Espeak, language_file, version
 from libs.cli import RecipeError, log, parser, progress, run
 from libs.datadir import write_data_dir, write_table, write_text
@@ -234,10 +234,7 @@ def record(rng, dry: np.ndarray) -> np.ndarray:
         x = signal.fftconvolve(x, response)[: len(x)]
     x /= rms(x)
     x += coloured_noise(rng, len(x), rng.uniform(-6, 0)) * db(-rng.uniform(8, 32))
-    # The microphone: a tilt in dB an octave and a smooth curve of its own.
-    frequencies = np.array([60.0, 150, 350, 800, 1800, 3500, 8000])
-    curve = rng.normal(0, 1.2) * np.log2(frequencies / 1000) + rng.normal(0, 2.5, len(frequencies))
-    x = shape_spectrum(x, frequencies, MICROPHONES * curve)
+    x = microphone(rng, x, MICROPHONES)
     if rng.random() < 0.2:
         x = telephone(rng, x)
     level = min(db(-rng.uniform(18, 32)) / rms(x), 0.9 / np.max(np.abs(x)))

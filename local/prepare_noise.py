@@ -8,8 +8,8 @@ run to run. A finished output of the same settings is reused, any other is made 
   noise  30 clips: coloured, gusts, hum, clicks, machines; 15 of music: chords and a beat; with --speech 15 of babble:
          4 to 8 utterances at once; each 5 to 10 s. The speaker in utt2spk is the kind (noise, music, babble), which
          chooses the range of signal-to-noise ratios (conf/augment.yaml)
-  rirs   60 rooms: the direct path at the first sample and the highest, early reflections, a decaying noise tail;
-         reverberation times of 0.1 to 0.7 s, at most 0.8 s long
+  rirs   200 rooms with a microphone in each: a direct path, early reflections, a decaying noise tail, reverberation
+         times of 0.1 to 0.7 s, at most 0.8 s long; through a filter of up to some 20 dB between bass and treble
 
 Reads   DATA_DIR/wav.scp of a training set, for babble (audio files, or entries file.ark:offset)
 Writes  OUT_DIR/{noise,rirs}/{wav.scp,utt2spk,spk2utt,utt2dur}, OUT_DIR/{noise,rirs}/wav/*.wav
@@ -26,16 +26,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
 
 import numpy as np
 import rebuild
-from acoustics import RATE, coloured_noise, db, rms, room_response, write_wav
+from acoustics import RATE, coloured_noise, db, microphone, rms, room_response, write_wav
 from libs.audio import Recordings
 from libs.cli import RecipeError, log, parser, progress, run
 from libs.datadir import write_data_dir
 from libs.stamp import Stamp
 from scipy import signal
 
-RECIPE = 1  # counts changes of what is drawn below, so that an older output is made anew
+RECIPE = 2  # counts changes of what is drawn below, so that an older output is made anew
 CLIPS = {"noise": 30, "music": 15, "babble": 15}
-ROOMS = 60
+ROOMS = 200
 
 
 def main() -> None:
@@ -95,8 +95,11 @@ def main() -> None:
 
 
 def room(rng) -> np.ndarray:
+    """A room with a microphone in it: recordings of one voice differ as much by the one as by the other."""
     rt60 = rng.uniform(0.1, 0.7)
-    return 0.98 * room_response(rng, rt60, rng.uniform(-3, 12), min(0.8, 1.1 * rt60 + 0.05))
+    response = room_response(rng, rt60, rng.uniform(-3, 12), min(0.8, 1.1 * rt60 + 0.05))
+    response = microphone(rng, response, rng.uniform(0, 2.5))
+    return 0.98 * response / np.max(np.abs(response))
 
 
 def noise(rng, length: int) -> np.ndarray:

@@ -25,7 +25,7 @@ def dot_trials(
     scores = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), chunk):
         part = slice(start, start + chunk)
-        np.einsum("td,td->t", enrol[rows[part]], test[columns[part]], out=scores[part])
+        scores[part] = np.einsum("td,td->t", enrol[rows[part]], test[columns[part]])
     return scores
 
 

@@ -10,13 +10,15 @@ from .datadir import write_text
 
 
 def fingerprint(path: str | Path) -> str:
-    """Hash of a file's contents; for a table of ark places also of the arks' sizes and times, as their text stays."""
+    """Hash of a file's contents; for an scp also of the sizes and times of the files it names, as its text stays."""
     data = Path(path).read_bytes()
     digest = hashlib.sha256(data)
     if str(path).endswith(".scp"):
-        for ark in sorted(set(re.findall(rb"(\S+\.ark):\d+$", data, re.MULTILINE))):
-            status = os.stat(ark)
-            digest.update(b"%s %d %d" % (ark, status.st_size, status.st_mtime_ns))
+        places = (line.split(None, 1)[-1] for line in data.splitlines() if line and not line.endswith(b"|"))
+        for place in sorted({re.sub(rb":\d+$", b"", place) for place in places}):
+            if os.path.exists(place):
+                status = os.stat(place)
+                digest.update(b"%s %d %d" % (place, status.st_size, status.st_mtime_ns))
     return digest.hexdigest()[:16]
 
 

@@ -70,8 +70,9 @@ class Processes:
         )
 
     def close(self) -> None:
-        """Leave the process group."""
+        """Leave the process group, all together: one that goes early pulls the connection from under the others."""
         if self.world > 1:
+            dist.barrier()
             dist.destroy_process_group()
 
 

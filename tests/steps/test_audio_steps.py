@@ -109,10 +109,8 @@ def test_features_are_compressed_and_complete(packed, script, tmp_path):
 
 
 def test_embeddings_are_those_of_single_utterances(tiny, packed, script, tmp_path):
-    script(
-        "steps/train_dino.py", tiny / "train", tmp_path / "m", "--set", "epochs=0", "encoder.channels=16", "head.outputs=8",
-        "encoder.embedding_dim=12", "encoder.aggregate=0", "head.hidden=8", "long_seconds=0.5", "short_seconds=0.3",
-    )  # fmt: skip
+    small = ["epochs=0", "encoder.channels=16", "encoder.embedding_dim=12", "encoder.aggregate=0", "head.outputs=8"]
+    script("steps/train_dino.py", tiny / "train", tmp_path / "m", "--set", *small)
     script("steps/extract_embeddings.py", tmp_path / "m/model.pt", packed, tmp_path / "e")
     ids, matrix = read_embeddings(tmp_path / "e/embedding.scp")
     encoder, fbank, _ = load_model(tmp_path / "m/model.pt")

@@ -1,0 +1,67 @@
+"""The mixture against scikit-learn, the crossing against a search on a grid."""
+
+import numpy as np
+import pytest
+from libs.cli import RecipeError
+from libs.gmm import Mixture, crossing, fit_gmm
+from scipy.stats import norm
+from sklearn.mixture import GaussianMixture
+
+
+def draw(seed, count):
+    rng = np.random.default_rng(seed)
+    share, gap = rng.uniform(0.2, 0.8), rng.uniform(2.5, 6)
+    low = rng.normal(-3, rng.uniform(0.5, 1.2), int(share * count))
+    return np.concatenate([low, rng.normal(-3 + gap, rng.uniform(0.3, 0.8), count - len(low))])
+
+
+@pytest.mark.parametrize("count", [3000, 200_000])  # raw values, and the histogram
+@pytest.mark.parametrize("seed", range(4))
+def test_against_scikit_learn(seed, count):
+    x = draw(seed, count)
+    theirs = GaussianMixture(2, tol=1e-8, max_iter=2000, random_state=0).fit(x[:, None])
+    order = np.argsort(theirs.means_.ravel())
+    ours = fit_gmm(x)
+    assert ours.converged
+    np.testing.assert_allclose(ours.means, theirs.means_.ravel()[order], atol=2e-3)
+    np.testing.assert_allclose(ours.weights, theirs.weights_[order], atol=2e-3)
+    np.testing.assert_allclose(ours.variances, theirs.covariances_.ravel()[order], rtol=1e-2)
+    assert ours.log_likelihood == pytest.approx(theirs.score(x[:, None]), abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_crossing_is_where_the_weighted_densities_meet(seed):
+    rng = np.random.default_rng(seed)
+    w = rng.uniform(0.05, 0.95)
+    means = np.sort(rng.normal(0, 2, 2))
+    mixture = Mixture(np.array([w, 1 - w]), means, rng.uniform(0.05, 3, 2), 0.0, 1, True)
+    root, between = crossing(mixture)
+    grid = np.linspace(means[0], means[1], 20001)
+    density = [norm.pdf(grid, m, v**0.5) * p for p, m, v in zip(mixture.weights, means, mixture.variances)]
+    rises = np.flatnonzero((density[0][:-1] >= density[1][:-1]) & (density[0][1:] < density[1][1:]))
+    assert between == (len(rises) == 1)
+    if between:
+        assert grid[rises[0]] - 1e-9 <= root <= grid[rises[0] + 1] + 1e-9
+    elif root is not None:
+        lower, upper = (p * norm.pdf(root, m, v**0.5) for p, m, v in zip(mixture.weights, means, mixture.variances))
+        assert lower == pytest.approx(upper, rel=1e-6)
+        assert root >= means[1]
+
+
+def test_equal_variances_make_it_linear():
+    mixture = Mixture(np.array([0.5, 0.5]), np.array([-1.0, 3.0]), np.array([0.7, 0.7]), 0.0, 1, True)
+    assert crossing(mixture) == (pytest.approx(1.0), True)
+
+
+@pytest.mark.parametrize("x", [np.full(100, 1.5), np.array([0.0, 1.0]), np.repeat([0.0, 5.0], [1, 20000])])
+def test_degenerate_samples_stay_finite(x):
+    mixture = fit_gmm(x)
+    assert np.isfinite([*mixture.means, *mixture.weights, *mixture.variances, mixture.log_likelihood]).all()
+    crossing(mixture)
+
+
+def test_unusable_samples_are_named():
+    with pytest.raises(RecipeError, match="two or more finite"):
+        fit_gmm(np.array([1.0, np.nan, 2.0]))
+    with pytest.raises(RecipeError, match="two or more finite"):
+        fit_gmm(np.array([1.0]))

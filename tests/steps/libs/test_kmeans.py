@@ -1,0 +1,65 @@
+"""k-means against scikit-learn's objective, a literal spherical one, and awkward inputs."""
+
+import numpy as np
+import pytest
+from libs.cli import RecipeError
+from libs.kmeans import kmeans
+from sklearn.cluster import KMeans
+
+
+def blobs(k=8, each=40, dim=6, spread=0.35, seed=0):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(k, dim))
+    return np.repeat(centres, each, axis=0) + spread * rng.normal(size=(k * each, dim))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_euclidean_objective_is_scikit_learns(seed):
+    x = blobs(seed=seed)
+    ours = kmeans(x, 8, spherical=False, restarts=10, tolerance=1e-7)
+    theirs = KMeans(8, n_init=10, random_state=0).fit(x)
+    assert ours.objective == pytest.approx(theirs.inertia_ / len(x), rel=1e-4)
+    distances = ((x[:, None] - ours.centroids[None]) ** 2).sum(-1)
+    np.testing.assert_array_equal(ours.labels, distances.argmin(1))
+
+
+def test_spherical_against_a_literal_one_from_the_same_start():
+    x = blobs(spread=1.0, seed=4)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    rng = np.random.default_rng((7, 0))
+    centroids = unit[np.sort(rng.choice(len(x), 8, replace=False))]
+    for _ in range(100):
+        labels = np.array([int(np.argmax([p @ c for c in centroids])) for p in unit])
+        centroids = np.stack([unit[labels == c].sum(0) for c in range(8)])
+        centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    ours = kmeans(x, 8, init="random", seed=7, tolerance=0.0)
+    np.testing.assert_array_equal(ours.labels, labels)
+    np.testing.assert_allclose(ours.centroids, centroids, atol=1e-5)
+    assert ours.objective == pytest.approx(np.mean([unit[i] @ centroids[c] for i, c in enumerate(labels)]), abs=1e-5)
+
+
+def test_chunks_and_restarts():
+    x = blobs(k=20, spread=0.8, seed=2)
+    whole, parts = kmeans(x, 20, seed=3), kmeans(x, 20, seed=3, chunk=7)
+    np.testing.assert_array_equal(whole.labels, parts.labels)
+    objectives = [kmeans(x, 20, restarts=r, init="random").objective for r in (1, 2, 8)]
+    assert objectives == sorted(objectives)
+
+
+def test_every_cluster_keeps_a_member():
+    x = np.concatenate([np.repeat([[1.0, 0.0]], 50, 0), [[0.0, 1.0], [-1.0, 0.2], [0.3, -1.0]]])
+    for seed in range(5):
+        found = kmeans(x, 4, seed=seed, init="random")
+        assert len(np.unique(found.labels)) == 4
+    few = kmeans(np.ones((5, 3)), 3)  # fewer distinct points than clusters
+    assert np.isfinite(few.centroids).all()
+    assert len(np.unique(kmeans(x[:7] + np.arange(7)[:, None] / 9, 7).labels)) == 7
+
+
+def test_mistakes_are_named():
+    with pytest.raises(RecipeError, match="6 clusters of 5 points"):
+        kmeans(np.ones((5, 2)), 6)
+    with pytest.raises(RecipeError, match="NaN"):
+        kmeans(np.array([[1.0, np.nan], [0, 1]]), 1)
+    with pytest.raises(RecipeError, match="choose k-means"):
+        kmeans(np.ones((5, 2)), 2, init="farthest")
