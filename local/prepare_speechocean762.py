@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """speechocean762 (OpenSLR 101): 250 native Mandarin speakers reading English, half of them children, 16 kHz.
 
-    prepare_speechocean762.py corpus CORPUS_DIR            stage 0: download (524 MB, resumable, checked) and unpack
+    prepare_speechocean762.py corpus CORPUS_DIR            stage 0: download (521 MB, resumable, checked) and unpack
     prepare_speechocean762.py data CORPUS_DIR OUT_DIR      stage 1: data directories
 
 Reads   CORPUS_DIR: the official archive unpacked (train/, test/, WAVE/), or a copy of it with train/ and eval/.
@@ -28,7 +28,9 @@ from libs.cli import RecipeError, log
 from libs.datadir import read_table, write_data_dir, write_text
 from libs.download import fetch, unpack
 
-URLS = ["https://www.openslr.org/resources/101/speechocean762.tar.gz"]
+MIRRORS = ("www.openslr.org", "openslr.trmal.net", "openslr.magicdatatech.com")
+URLS = [f"https://{host}/resources/101/speechocean762.tar.gz" for host in MIRRORS]
+SIZE = 520_810_923  # bytes, as Kaldi's egs/gop_speechocean762 checks; OpenSLR publishes no digest
 EACH = 5  # target and nontarget trials per evaluation utterance
 TRIAL_SEED = 762
 
@@ -43,7 +45,12 @@ def main():
     args = parser.parse_args()
     if args.part == "corpus":
         if find_table(args.corpus_dir, "train", "wav.scp") is None:
-            archive = fetch(args.url or URLS, args.corpus_dir.parent / "speechocean762.tar.gz", args.sha256)
+            archive = fetch(
+                args.url or URLS,
+                args.corpus_dir.parent / "speechocean762.tar.gz",
+                args.sha256,
+                None if args.url else SIZE,
+            )
             unpack(archive, args.corpus_dir, strip=1)
         log.info("%s: corpus is there", args.corpus_dir)
         return

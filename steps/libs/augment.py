@@ -26,6 +26,7 @@ class Augmenter:
     def __init__(self, config: dict, noise_dir, rir_dir, sample_rate: int):
         self.probability = config["probability"]
         self.reverb_share = config["reverb_share"] if noise_dir else 1.0
+        self.both_share = config["both_share"] if noise_dir and rir_dir else 0.0
         if not rir_dir:
             self.reverb_share = 0.0
         if not noise_dir and not rir_dir:
@@ -52,13 +53,17 @@ class Augmenter:
         """Choose for one crop: (impulse response or -1, SNR in dB, noise of `samples` int16 or None)."""
         if rng.random() >= self.probability:
             return -1, 0.0, None
-        if rng.random() < self.reverb_share:
-            return int(rng.integers(len(self.rirs))), 0.0, None
+        both = rng.random() < self.both_share
+        rir = -1
+        if both or rng.random() < self.reverb_share:
+            rir = int(rng.integers(len(self.rirs)))
+            if not both:
+                return rir, 0.0, None
         kind = sorted(self.by_kind)[rng.integers(len(self.by_kind))]
         clip = self.by_kind[kind][rng.integers(len(self.by_kind[kind]))]
         low, high = self.snr[kind]
         snr = low + (high - low) * rng.random()
-        return -1, snr, read_crop(self.noises, clip, samples, rng.random())
+        return rir, snr, read_crop(self.noises, clip, samples, rng.random())
 
     @torch.no_grad()
     def apply(self, waves: torch.Tensor, plan: dict) -> torch.Tensor:

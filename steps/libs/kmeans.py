@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from .cli import RecipeError
 
+CANDIDATES = 256  # most centroids that k-means++ draws in one pass over the points
+
 
 @dataclass
 class Clustering:
@@ -39,105 +41,147 @@ def kmeans(
     tolerance: float = 1e-5,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    chunk: int = 16384,
+    chunk: int | None = None,
 ) -> Clustering:
     """Lloyd's algorithm; the best of several starts is kept. The same seed and device give the same answer.
 
     Args:
-        points: (N, D). Spherical k-means looks at their directions alone.
+        points: (N, D). Spherical k-means looks at their directions alone (Dhillon and Modha, 2001).
         num_clusters: K <= N.
-        init: k-means++ (D² sampling, Arthur and Vassilvitskii 2007) or random (K of the points).
+        init: k-means++ (D² sampling, Arthur and Vassilvitskii, 2007) or random (K of the points).
+        restarts: starts to try.
+        max_iter: assignments per start, at most.
         tolerance: stop when the objective changes by a smaller share of itself.
-        chunk: points that are compared with all centroids at once; bounds memory at chunk × K.
+        device: where the distances are computed.
+        chunk: points that are compared with all centroids at once; memory is chunk × K × 4 bytes beside the points.
+            None = what the device's caches like.
+
+    Returns:
+        labels that belong to the returned centroids; every cluster has a member.
 
     Raises:
-        RecipeError: K > N or K < 1, points with NaN, unknown init.
+        RecipeError: K > N or K < 1, points with NaN or infinity, unknown init.
     """
     if not 1 <= num_clusters <= len(points):
         raise RecipeError(f"{num_clusters} clusters of {len(points)} points: ask for 1 to {len(points)}")
     if init not in ("k-means++", "random"):
         raise RecipeError(f"init '{init}': choose k-means++ or random")
-    x = torch.as_tensor(np.asarray(points, dtype=np.float32)).to(device)
+    x = torch.as_tensor(np.ascontiguousarray(points, dtype=np.float32)).to(device)
     if not torch.isfinite(x).all():
         raise RecipeError("a point holds NaN or infinity: extract the embeddings again")
-    if spherical:
-        x = F.normalize(x, dim=1)
+    # x·c - |c|²/2 loses digits to a common offset, which changes no distance.
+    offset = x.mean(0)
+    x = F.normalize(x, dim=1) if spherical else x - offset
+    if chunk is None:
+        chunk = 1024 if x.device.type == "cpu" else max(256, 2**27 // num_clusters)
     best = None
-    for restart in range(restarts):
+    for restart in range(max(1, restarts)):
         rng = np.random.default_rng((seed, restart))
-        found = _lloyd(x, _start(x, num_clusters, init, spherical, rng), spherical, max_iter, tolerance, chunk)
+        found = _lloyd(x, _start(x, num_clusters, init, rng, chunk), spherical, max_iter, tolerance, chunk)
         if best is None or (found.objective > best.objective) == spherical:
             best = found
+    if not spherical:
+        best.centroids += offset.cpu().numpy()
     return best
 
 
-def _start(x, k: int, init: str, spherical: bool, rng) -> torch.Tensor:
+def _start(x, k: int, init: str, rng, chunk: int) -> torch.Tensor:
     """K points to start from."""
-    count = len(x)
-    if init == "random":
-        return x[torch.as_tensor(np.sort(rng.choice(count, k, replace=False)), device=x.device)].clone()
-    chosen = [int(rng.integers(count))]
+    chosen = rng.choice(len(x), k, replace=False) if init == "random" else _spread_out(x, k, rng, chunk)
+    return x[torch.as_tensor(np.sort(chosen), device=x.device)].clone()
+
+
+def _spread_out(x, k: int, rng, chunk: int) -> np.ndarray:
+    """k-means++: each next point is drawn with a probability proportional to its squared distance to those chosen.
+
+    Several are drawn in one pass, from the distances d² before it, and point i is accepted with probability
+    d²(i) now / d²(i) before: what is accepted follows the present distances exactly, and the work is matrix products.
+    """
     squares = x.square().sum(1)
-    nearest = torch.full((count,), torch.inf, device=x.device)
-    for _ in range(k - 1):
-        centre = x[chosen[-1]]
-        distance = squares - 2 * (x @ centre) + centre.square().sum()
-        nearest = torch.minimum(nearest, distance.clamp_(min=0))
-        nearest[chosen[-1]] = 0
-        cumulative = nearest.double().cumsum(0).cpu().numpy()
-        if cumulative[-1] <= 0:  # fewer distinct points than clusters: any unchosen one
-            unused = np.setdiff1d(np.arange(count), chosen)
-            chosen.append(int(rng.choice(unused)))
-        else:
-            chosen.append(min(int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")), count - 1))
-    return x[torch.as_tensor(chosen, device=x.device)].clone()
+    chosen = [int(rng.integers(len(x)))]
+    nearest = torch.full_like(squares, torch.inf)
+    new = chosen
+    while True:
+        centres = x[torch.as_tensor(new, device=x.device)]
+        nearest = torch.minimum(nearest, (squares - 2 * _assign(x, centres, chunk)[1]).clamp_(min=0))
+        nearest[torch.as_tensor(new, device=x.device)] = 0
+        if len(chosen) == k:
+            return np.array(chosen)
+        before = nearest.cpu().numpy()
+        cumulative = np.cumsum(before, dtype=np.float64)
+        if cumulative[-1] <= 0:  # fewer distinct points than clusters: any that are left
+            rest = np.setdiff1d(np.arange(len(x)), chosen)
+            return np.concatenate([chosen, rng.choice(rest, k - len(chosen), replace=False)]).astype(np.int64)
+        # The more are chosen, the less one more of them changes the distances, and the more can be drawn at once.
+        draws = rng.random((min(CANDIDATES, 1 + len(chosen) // 2), 2))
+        drawn = np.minimum(np.searchsorted(cumulative, draws[:, 0] * cumulative[-1], side="right"), len(x) - 1)
+        drawn_x = x[torch.as_tensor(drawn, device=x.device)].cpu().numpy()
+        now, new = before[drawn].copy(), []
+        for i, point in enumerate(drawn):
+            if len(chosen) + len(new) < k and draws[i, 1] * before[point] < now[i]:
+                new.append(int(point))
+                now = np.minimum(now, ((drawn_x - drawn_x[i]) ** 2).sum(1))
+        chosen = chosen + new
 
 
 def _lloyd(x, centroids, spherical: bool, max_iter: int, tolerance: float, chunk: int) -> Clustering:
     """Assign and average until the objective stands still."""
-    k, previous, repaired, average = len(centroids), None, 0, float(x.square().sum(1).mean())
-    for iteration in range(1, max_iter + 1):  # noqa: B007
+    k, previous, repaired, last_empty = len(centroids), None, 0, 0
+    squares = x.square().sum(1)
+    average = float(squares.double().mean())
+    for iteration in range(1, max_iter + 1):
         labels, closeness = _assign(x, centroids, chunk)
         objective = float(closeness.double().mean())
-        if not spherical:
+        if spherical:
+            objective += 0.5  # closeness is x·c - |c|²/2, and the centroids have unit length
+        else:
             objective = average - 2 * objective
         settled = previous is not None and abs(objective - previous) <= tolerance * abs(objective)
         previous = objective
         counts = torch.bincount(labels, minlength=k)
         empty = torch.nonzero(counts == 0).squeeze(1)
         if len(empty):
-            # An empty cluster takes one of the worst-served points; a cluster's only point is never taken.
-            fit = closeness if spherical else closeness - 0.5 * x.square().sum(1)
-            order = torch.argsort(fit, stable=True)
-            order = order[counts[labels[order]] > 1][: len(empty)]
-            labels[order] = empty[: len(order)]
+            moved = _worst_served(closeness if spherical else closeness - 0.5 * squares, labels, k, len(empty))
+            labels[moved] = empty
+            centroids[empty] = x[moved]
             counts = torch.bincount(labels, minlength=k)
-            repaired += len(order)
-            settled = False
-        if settled:
+            repaired += len(empty)
+        # Duplicated points may leave the same clusters empty each time: that is no reason to go on.
+        if (settled and len(empty) in (0, last_empty)) or iteration == max_iter:
             break
+        last_empty = len(empty)
         sums = torch.zeros_like(centroids)
         if x.device.type == "cuda":
             sums.index_put_((labels,), x, accumulate=True)  # sorts first: the same sum every time
         else:
             sums.index_add_(0, labels, x)
-        means = sums / counts.clamp(min=1).unsqueeze(1)
-        if spherical:
-            means = F.normalize(means, dim=1)
-        centroids = torch.where((counts > 0).unsqueeze(1), means, centroids)
+        centroids = F.normalize(sums, dim=1) if spherical else sums / counts.unsqueeze(1)
     return Clustering(labels.cpu().numpy(), centroids.cpu().numpy(), objective, iteration, repaired)
 
 
+def _worst_served(fit, labels, k: int, count: int) -> torch.Tensor:
+    """The `count` points of least fit, leaving each cluster its best one."""
+    order = np.argsort(fit.cpu().numpy(), kind="stable")
+    owner = labels.cpu().numpy()[order]
+    keeper = np.full(k, -1)
+    keeper[owner] = order  # of equal indices the last one stays, the best served point
+    return torch.as_tensor(order[keeper[owner] != order][:count].copy(), device=fit.device)
+
+
 def _assign(x, centroids, chunk: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Nearest centroid of each point, and x·c - |c|²/2 there (the cosine when spherical, up to a constant)."""
+    """Nearest centroid of each point, and x·c - |c|²/2 there; the square of the distance is |x|² less twice that."""
     offset = 0.5 * centroids.square().sum(1)
-    unit = bool((offset - 0.5).abs().max() < 1e-4)
     labels = torch.empty(len(x), dtype=torch.long, device=x.device)
     closeness = torch.empty(len(x), device=x.device)
+    products = torch.empty(min(chunk, len(x)), len(centroids), device=x.device)
     for start in range(0, len(x), chunk):
         part = slice(start, start + chunk)
-        products = x[part] @ centroids.T
-        if not unit:
-            products -= offset
-        closeness[part], labels[part] = products.max(1)
+        rows = products[: len(x[part])]
+        torch.mm(x[part], centroids.T, out=rows).sub_(offset)
+        if x.device.type == "cpu":  # numpy's argmax costs a tenth of torch's there
+            nearest = rows.numpy().argmax(1)
+            labels[part] = torch.from_numpy(nearest)
+            closeness[part] = torch.from_numpy(rows.numpy()[np.arange(len(nearest)), nearest])
+        else:
+            closeness[part], labels[part] = rows.max(1)
     return labels, closeness

@@ -1,6 +1,9 @@
 """Error measures of verification trials, exact in the face of ties, each in one pass over two sorted lists."""
 
+import math
+
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from .cli import RecipeError
 
@@ -27,7 +30,7 @@ def error_rates(target: np.ndarray, nontarget: np.ndarray) -> tuple[np.ndarray, 
         target, nontarget: sorted scores. A trial is accepted when its score is at or above the threshold. Scores that
             tie are accepted or rejected together, which makes a slanted edge of the ROC.
     """
-    accept_from = np.unique(target)
+    accept_from = target[np.concatenate([[True], target[1:] != target[:-1]])]
     # Corners just at and just above every target score; nontarget scores between them lie on a straight edge.
     miss = np.stack([np.searchsorted(target, accept_from, side) for side in ("left", "right")], 1).ravel()
     rejected = np.stack([np.searchsorted(nontarget, accept_from, side) for side in ("left", "right")], 1).ravel()
@@ -54,14 +57,94 @@ def min_dcf(p_miss: np.ndarray, p_fa: np.ndarray, p_target: float, c_miss: float
     return float(cost.min() / min(c_miss * p_target, c_fa * (1 - p_target)))
 
 
-def summary(scores: np.ndarray, target: np.ndarray) -> dict:
-    """EER in percent and minDCF at p_target 0.01 and 0.05, with the numbers of trials."""
+def convex_hull(target: np.ndarray, nontarget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Trials in each of the score bands between which the ROC's convex hull has its corners, scores rising.
+
+    The pool-adjacent-violators algorithm finds them: within a band no threshold is worth having, as some mixture of
+    the thresholds at its two ends beats it (Brümmer, The BOSARIS Toolkit User Guide, 2011).
+
+    Args:
+        target, nontarget: sorted scores.
+
+    Returns:
+        numbers of targets and of nontargets per band.
+    """
+    scores = np.concatenate([target, nontarget])
+    is_target = np.repeat([1.0, 0.0], [len(target), len(nontarget)])
+    order = np.argsort(scores, kind="stable")
+    scores, is_target = scores[order], is_target[order]
+    first = np.flatnonzero(np.concatenate([[True], scores[1:] != scores[:-1]]))
+    trials = np.diff(first, append=len(scores)).astype(np.float64)
+    targets = np.add.reduceat(is_target, first)
+    bands = isotonic_regression(targets / trials, weights=trials).blocks[:-1]
+    targets, trials = np.add.reduceat(targets, bands), np.add.reduceat(trials, bands)
+    return targets, trials - targets
+
+
+def hull_rates(targets: np.ndarray, nontargets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the convex hull as (P_miss, P_fa), like error_rates, from convex_hull's bands."""
+    p_miss = np.concatenate([[0.0], np.cumsum(targets) / targets.sum()])
+    return p_miss, np.concatenate([[1.0], 1 - np.cumsum(nontargets) / nontargets.sum()])
+
+
+def actual_dcf(
+    target: np.ndarray, nontarget: np.ndarray, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0
+) -> float:
+    """Detection cost at the Bayes threshold ln(c_fa (1 - p_target) / (c_miss p_target)), normalised as min_dcf is.
+
+    Args:
+        target, nontarget: sorted log-likelihood ratios, natural logarithm. Other scores give a meaningless number.
+    """
+    threshold = math.log(c_fa * (1 - p_target) / (c_miss * p_target))
+    p_miss = np.searchsorted(target, threshold) / len(target)
+    p_fa = 1 - np.searchsorted(nontarget, threshold) / len(nontarget)
+    cost = c_miss * p_target * p_miss + c_fa * (1 - p_target) * p_fa
+    return float(cost / min(c_miss * p_target, c_fa * (1 - p_target)))
+
+
+def cllr(target: np.ndarray, nontarget: np.ndarray) -> float:
+    """Cost of log-likelihood ratios in bits (Brümmer and du Preez, 2006): 0 is perfect, 1 tells nothing."""
+    return float((np.logaddexp(0, -target).mean() + np.logaddexp(0, nontarget).mean()) / (2 * math.log(2)))
+
+
+def min_cllr(targets: np.ndarray, nontargets: np.ndarray) -> float:
+    """Cllr after the best rising calibration, from convex_hull's bands: what remains is discrimination."""
+    with np.errstate(divide="ignore"):
+        ratio = np.log(targets) - np.log(nontargets) - math.log(targets.sum() / nontargets.sum())
+    miss = np.logaddexp(0, -ratio[targets > 0]) @ targets[targets > 0] / targets.sum()
+    false_alarm = np.logaddexp(0, ratio[nontargets > 0]) @ nontargets[nontargets > 0] / nontargets.sum()
+    return float((miss + false_alarm) / (2 * math.log(2)))
+
+
+def summary(
+    scores: np.ndarray,
+    target: np.ndarray,
+    p_targets: tuple[float, ...] = (0.01, 0.05),
+    c_miss: float = 1.0,
+    c_fa: float = 1.0,
+    llr: bool = False,
+) -> dict:
+    """EER in percent (of the plain ROC, and `eer_hull` of its convex hull) and minDCF, with the numbers of trials.
+
+    Args:
+        scores, target: (T,) scores, and whether each is of a target trial.
+        p_targets, c_miss, c_fa: operating points; keys are mindcf_<p_target>.
+        llr: the scores are log-likelihood ratios: also actdcf_<p_target>, cllr and mincllr.
+
+    Raises:
+        RecipeError: a class is missing, a score is NaN, an operating point makes no sense.
+    """
+    if not all(0 < p < 1 for p in p_targets) or min(c_miss, c_fa) <= 0:
+        raise RecipeError(f"p_target {p_targets}, costs {c_miss} and {c_fa}: 0 < p_target < 1 and costs above 0")
     targets, nontargets = split_scores(scores, target)
     p_miss, p_fa = error_rates(targets, nontargets)
-    return {
+    bands = convex_hull(targets, nontargets)
+    rates = {
         "eer": round(100 * equal_error_rate(p_miss, p_fa), 4),
-        "mindcf_0.01": round(min_dcf(p_miss, p_fa, 0.01), 5),
-        "mindcf_0.05": round(min_dcf(p_miss, p_fa, 0.05), 5),
-        "num_target": len(targets),
-        "num_nontarget": len(nontargets),
+        "eer_hull": round(100 * equal_error_rate(*hull_rates(*bands)), 4),
     }
+    rates |= {f"mindcf_{p:g}": round(min_dcf(p_miss, p_fa, p, c_miss, c_fa), 5) for p in p_targets}
+    if llr:
+        rates |= {f"actdcf_{p:g}": round(actual_dcf(targets, nontargets, p, c_miss, c_fa), 5) for p in p_targets}
+        rates |= {"cllr": round(cllr(targets, nontargets), 5), "mincllr": round(min_cllr(*bands), 5)}
+    return rates | {"num_target": len(targets), "num_nontarget": len(nontargets)}

@@ -19,7 +19,7 @@ def test_cosine_against_a_loop():
 def test_as_norm_against_a_loop():
     x, cohort = unit_length(RNG.normal(size=(20, 6))), unit_length(RNG.normal(size=(50, 6)))
     rows, columns = RNG.integers(20, size=(2, 100))
-    statistics = cohort_statistics(x, cohort, 7, chunk=3)
+    statistics = cohort_statistics(x, cohort, 7, rows=3)
     scores = dot_trials(x, x, rows, columns)
     ours = as_norm(scores, statistics, statistics, rows, columns)
     for i in range(100):

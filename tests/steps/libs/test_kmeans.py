@@ -16,7 +16,7 @@ def blobs(k=8, each=40, dim=6, spread=0.35, seed=0):
 @pytest.mark.parametrize("seed", range(3))
 def test_euclidean_objective_is_scikit_learns(seed):
     x = blobs(seed=seed)
-    ours = kmeans(x, 8, spherical=False, restarts=10, tolerance=1e-7)
+    ours = kmeans(x, 8, spherical=False, restarts=40, tolerance=1e-7)
     theirs = KMeans(8, n_init=10, random_state=0).fit(x)
     assert ours.objective == pytest.approx(theirs.inertia_ / len(x), rel=1e-4)
     distances = ((x[:, None] - ours.centroids[None]) ** 2).sum(-1)

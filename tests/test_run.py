@@ -1,0 +1,166 @@
+"""run.sh as a user types it: options, their mistakes, and the whole chain on a small corpus in a copy of the tree."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(where: Path, *words, check=True, env=None, timeout=500) -> subprocess.CompletedProcess:
+    done = subprocess.run(
+        ["bash", "run.sh", *map(str, words)],
+        cwd=where,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stag", "3"], r"unknown option --stag; did you mean --stage.*--stop-stage"),
+        (["--stage", "three"], r"--stage takes a whole number, not 'three'"),
+        (["--stage", "5", "--stop-stage", "4"], r"--stage 5 comes after --stop-stage 4"),
+        (["--corpus", "librispeech"], r"--corpus is one of mini speechocean762"),
+        (["--exp", "/tmp/x"], r"must be under exp/"),
+        (["--initial", "best"], r"dino or previous"),
+        (["--dry-run", "yes"], r"true or false"),
+        (["--rounds"], r"has no value"),
+    ],
+)
+def test_mistakes_on_the_command_line(root, words, message):
+    done = run(root, *words, check=False)
+    assert done.returncode == 1
+    assert re.search(message, done.stderr, re.DOTALL), done.stderr
+
+
+def test_help_lists_every_option(root):
+    text = run(root, "--help").stdout
+    block = (root / "run.sh").read_text().split("# begin options")[1].split("# end options")[0]
+    names = re.findall(r"^(\w+)=", block, re.MULTILINE)
+    assert len(names) > 10
+    for name in names:
+        assert f"--{name.replace('_', '-')} " in text
+
+
+def test_dry_run_prints_the_chosen_stages_and_touches_nothing(root):
+    done = run(root, "--stage", "3", "--stop-stage", "6", "--dry-run", "true", "--exp", "exp/dry", "--rounds", "2")
+    assert [int(n) for n in re.findall(r"stage (\d): [^\n]*done in", done.stdout)] == [3, 4, 5, 6]
+    for script in ("train_dino", "extract_embeddings", "cluster", "train_dlglc", "train_plda", "score_trials"):
+        assert f"steps/{script}.py" in done.stdout
+    assert not (root / "exp/dry").exists()
+
+
+@pytest.fixture(scope="module")
+def tree(root, tmp_path_factory) -> Path:
+    """A copy of the tracked files with short trainings and a mini corpus of 8 + 4 speakers, its data prepared."""
+    top = tmp_path_factory.mktemp("clone")
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in names:
+        if (root / name).is_file():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, top / name)
+    for idea, changes in {
+        "dino": {"epochs": 2, "head": {"outputs": 32, "hidden": 32, "bottleneck": 16}},
+        "dlglc": {"epochs": 4, "gate": {"from_epoch": 2}, "correction": {"from_epoch": 3}},
+        "cluster": {"num_clusters": 8, "restarts": 2},
+    }.items():
+        (top / f"conf/mini/{idea}.yaml").rename(top / f"conf/mini/full_{idea}.yaml")
+        (top / f"conf/mini/{idea}.yaml").write_text(json.dumps({"base": f"full_{idea}.yaml", **changes}))
+    command = [sys.executable, "local/prepare_mini.py", "corpus", "small", "--speakers", 8, "--utterances", 6]
+    command += ["--eval-speakers", 4, "--eval-utterances", 5]
+    subprocess.run([*map(str, command)], cwd=top, check=True, capture_output=True)
+    return top
+
+
+@pytest.fixture(scope="module")
+def environment(root):
+    """The copy uses this environment, whose requirements are the same."""
+    return {"DLGLC_VENV": os.environ.get("DLGLC_VENV", str(root / ".venv"))}
+
+
+@pytest.fixture(scope="module")
+def finished(tree, environment):
+    """Stages 1 to 7 with two rounds, in two commands as a user would go on."""
+    words = ["--corpus-dir", "small", "--rounds", "2", "--nj", "2"]
+    first = run(tree, "--stage", "1", "--stop-stage", "4", *words, env=environment)
+    second = run(tree, "--stage", "5", *words, env=environment)
+    return first.stdout + second.stdout
+
+
+def test_the_chain_runs_from_data_to_report(tree, finished):
+    records = json.loads((tree / "exp/mini/results.json").read_text())
+    found = {(r["system"], r["backend"]) for r in records}
+    systems = ("untrained", "dino", "round1", "round2")
+    assert found == {("mfcc", "cosine")} | {(s, b) for s in systems for b in ("cosine", "asnorm", "plda")}
+    for record in records:
+        assert {"trials", "eer", "mindcf_0.01", "mindcf_0.05", "nmi", "seed"} <= record.keys()
+        assert 0 <= record["eer"] <= 100
+    assert "EER %" in finished
+    text = (tree / "exp/mini/RESULTS.md").read_text()
+    assert "## round2" in text
+    assert "kept right" in text
+    trials = [line.split()[:2] for line in (tree / "data/mini/eval/trials").read_text().splitlines()]
+    scores = [line.split()[:2] for line in (tree / "exp/mini/round2/scores/plda").read_text().splitlines()]
+    assert scores == trials
+
+
+def test_every_stage_says_its_number_title_and_time(finished):
+    for stage in range(1, 8):
+        assert re.search(rf"stage {stage}: [a-zA-Z ]+: done in \d+ s", finished)
+
+
+def test_training_directories_explain_themselves(tree, finished):
+    for name in ("untrained", "dino", "round1"):
+        for file in ("config.yaml", "command", "stamp.json", "model.pt", "log/train.log"):
+            assert (tree / "exp/mini" / name / file).exists()
+
+
+def test_a_second_run_reuses_trainings_and_gives_the_same_results(tree, finished, environment):
+    before = (tree / "exp/mini/results.json").read_text()
+    times = {p: p.stat().st_mtime_ns for p in tree.glob("exp/mini/*/model.pt")}
+    done = run(tree, "--stage", "1", "--corpus-dir", "small", "--rounds", "2", "--nj", "2", env=environment)
+    assert {p: p.stat().st_mtime_ns for p in tree.glob("exp/mini/*/model.pt")} == times
+    assert (tree / "exp/mini/results.json").read_text() == before
+    assert "Done in" in done.stdout
+
+
+def test_changed_settings_stop_before_they_mix(tree, finished, environment):
+    done = run(tree, "--stage", "3", "--stop-stage", "3", "--seed", "5", check=False, env=environment)
+    assert done.returncode != 0
+    assert "settings.seed: 0 → 5" in done.stderr
+    assert "--overwrite" in done.stderr
+    assert "stage 3" in done.stderr
+
+
+def test_a_stage_without_its_input_says_which_stage_makes_it(tree, finished, environment):
+    done = run(tree, "--stage", "5", "--stop-stage", "5", "--exp", "exp/empty", check=False, env=environment)
+    assert done.returncode != 0
+    assert "exp/empty/dino" in done.stderr
+
+
+def test_the_environment_is_made_from_the_requirements(root):
+    """Every package a stage imports is pinned, so that a fresh machine gets what this one has."""
+    pinned = {
+        re.split(r"==", line)[0].lower()
+        for line in (root / "requirements.txt").read_text().splitlines()
+        if "==" in line
+    }
+    known = {"yaml": "pyyaml", "sklearn": "scikit-learn", "espeakng_loader": "espeakng-loader"}
+    local = {p.stem for p in [*root.glob("local/*.py"), *root.glob("steps/*.py")]} | {"libs"}
+    for path in [*root.glob("steps/**/*.py"), *root.glob("local/*.py")]:
+        for name in re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE):
+            if name not in sys.stdlib_module_names and name not in local:
+                assert known.get(name, name) in pinned, f"{path} imports {name}"
