@@ -54,7 +54,7 @@ from scipy import signal
 from sentences import sentence
 from trials import draw_trials
 
-RECIPE = 8  # counts changes of what is drawn below, so that a corpus of an older recipe is made anew
+RECIPE = 1  # counts changes of what is drawn below, so that a corpus of an older recipe is made anew
 SETS = {"train": 0, "eval": 1}
 ACCENTS = ["en-US", "en-US-nyc", "en", "en-GB-x-rp", "en-GB-scotland", "en-GB-x-gbcwmd", "en-GB-x-gbclan", "en-029"]
 SHORTEST, LONGEST = 2.0, 6.0  # seconds

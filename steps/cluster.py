@@ -2,7 +2,8 @@
 """Pseudo labels: k-means clusters of the training embeddings.
 
 Reads   EMBEDDING_SCP.
-Writes  OUT_DIR/{utt2cluster (`utt cluster`, clusters 0 to K-1), centroids.ark, centroids.scp, cluster.json}.
+Writes  OUT_DIR/{utt2cluster (`utt cluster`, clusters 0 to K-1), centroids.ark, centroids.scp, cluster.json}. The
+        centroids are in the space that was clustered: less the mean of EMBEDDING_SCP where subtract_mean is on.
 
 Example
     steps/cluster.py exp/mini/dino/train/embedding.scp exp/mini/dino/clusters --num-clusters 100
@@ -14,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from libs import cli
 from libs.archive import read_embeddings, write_embeddings
+from libs.backend import group_means, unit_length
 from libs.cli import RecipeError, log
 from libs.config import add_config_options, load_config
-from libs.datadir import write_table, write_text
+from libs.datadir import read_table, write_table, write_text
 from libs.kmeans import kmeans
 from libs.training import Processes
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -34,13 +36,16 @@ def main():
 
     config = load_config("cluster", args.config, args.set)
     clusters = config["num_clusters"] if args.num_clusters is None else args.num_clusters
-    ids, points = read_embeddings(args.embedding_scp)
-    starts = max(clusters, config["ahc_from"])
-    if not 2 <= clusters <= starts <= len(ids):
+    starts = config["ahc_from"] or clusters
+    available = len(read_table(args.embedding_scp))
+    if starts < clusters:
+        raise RecipeError(f"ahc_from: {starts} centroids cannot be merged to {clusters} clusters: raise it, or set 0")
+    if not 2 <= clusters <= starts <= available:
         raise RecipeError(
-            f"{args.embedding_scp}: {starts} clusters of {len(ids)} utterances: choose --num-clusters (and ahc_from) "
-            f"between 2 and {len(ids)}, about as many as you expect speakers"
+            f"{args.embedding_scp}: {starts} clusters of {available} utterances: choose --num-clusters (and ahc_from) "
+            f"between 2 and {available}, about as many as you expect speakers"
         )
+    ids, points = read_embeddings(args.embedding_scp)
     if config["subtract_mean"]:
         points = points - points.mean(0)
     found = kmeans(
@@ -50,21 +55,20 @@ def main():
         seed=args.seed,
         device=Processes(args.device).device,
     )
-    labels, centroids = found.labels, found.centroids
-    if config["ahc_from"] > clusters:
-        merged = fcluster(linkage(centroids, "average", "cosine"), clusters, "maxclust") - 1
-        labels = merged[labels]
-        centroids = np.stack([centroids[merged == c].mean(0) for c in range(merged.max() + 1)])
+    labels, centroids, objective = found.labels, found.centroids, found.objective
+    if starts > clusters:
+        labels = merge(centroids, clusters)[labels]
+        labels, centroids, objective = describe(points, labels, config["spherical"])
     sizes = np.bincount(labels)
     log.info(
         "%d clusters of %d utterances: objective %.4f after %d iterations, sizes %d to %d, %d empty ones repaired",
-        len(sizes), len(ids), found.objective, found.iterations, sizes.min(), sizes.max(), found.repaired,
+        len(sizes), len(ids), objective, found.iterations, sizes.min(), sizes.max(), found.repaired,
     )  # fmt: skip
     args.out_dir.mkdir(parents=True, exist_ok=True)
     write_embeddings(args.out_dir, [f"{c:06d}" for c in range(len(centroids))], centroids, "centroids")
     summary = {
         "num_clusters": len(sizes),
-        "objective": found.objective,
+        "objective": objective,
         "iterations": found.iterations,
         "repaired": found.repaired,
         "smallest": int(sizes.min()),
@@ -74,6 +78,22 @@ def main():
     }
     write_text(args.out_dir / "cluster.json", json.dumps(summary) + "\n")
     write_table(args.out_dir / "utt2cluster", dict(zip(ids, labels.tolist())))
+
+
+def merge(centroids: np.ndarray, clusters: int) -> np.ndarray:
+    """Cluster of each centroid: agglomerative, average linkage on cosine distances; fewer only where distances tie."""
+    return fcluster(linkage(centroids.astype(np.float64), "average", "cosine"), clusters, "maxclust") - 1
+
+
+def describe(points: np.ndarray, labels: np.ndarray, spherical: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Labels 0 to K-1, centroids and objective of a finished partition, as libs/kmeans.py defines them."""
+    labels = np.unique(labels, return_inverse=True)[1]
+    points = unit_length(points) if spherical else points
+    centroids, _ = group_means(points, np.arange(len(points)), labels)
+    if spherical:
+        centroids = unit_length(centroids)
+        return labels, centroids, float(np.einsum("nd,nd->n", points, centroids[labels]).mean(dtype=np.float64))
+    return labels, centroids, float(((points - centroids[labels]) ** 2).sum(1).mean(dtype=np.float64))
 
 
 if __name__ == "__main__":

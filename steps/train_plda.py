@@ -9,6 +9,7 @@ Example
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from libs import cli
@@ -31,9 +32,17 @@ def main():
     ids, matrix = read_embeddings(args.embedding_scp)
     table = read_table(args.utt2cluster)
     rows = rows_of(ids, list(table), args.embedding_scp, args.utt2cluster)
+    sizes = Counter(table.values()).values()
+    used = [size for size in sizes if size >= config["min_class_size"]]
+    log.info(
+        "%d of %d clusters have %d or more utterances: %d of %d utterances train LDA and PLDA",
+        len(used), len(sizes), config["min_class_size"], sum(used), len(table),
+    )  # fmt: skip
     model, likelihoods = train_plda(
         matrix[rows], list(table.values()), config["lda_dim"], config["min_class_size"], config["iterations"]
     )
+    if len(model.psi) < config["lda_dim"]:
+        log.info("LDA to %d dimensions, not %d: no more with %d clusters", len(model.psi), config["lda_dim"], len(used))
     for i, likelihood in enumerate(likelihoods):
         log.info("EM step %d: log-likelihood %.4f per vector", i + 1, likelihood)
     args.out_file.parent.mkdir(parents=True, exist_ok=True)

@@ -83,8 +83,5 @@ train() {
     kill "$tail" 2>/dev/null || true
     wait "$tail" 2>/dev/null || true
   fi
-  if [ "$status" -ne 0 ]; then
-    grep -h 'error' "$log" >&2 || true
-    return "$status"
-  fi
+  return "$status"
 }

@@ -20,6 +20,7 @@ class Mixture:
         log_likelihood: mean over the samples, nats.
         iterations: EM steps done.
         converged: False when it stopped at the limit.
+        dropped: samples left out because they were NaN or infinite.
     """
 
     weights: np.ndarray
@@ -28,28 +29,42 @@ class Mixture:
     log_likelihood: float
     iterations: int
     converged: bool
+    dropped: int = 0
 
 
 def fit_gmm(samples: np.ndarray, tolerance: float = 1e-7, max_iter: int = 500) -> Mixture:
     """Maximum likelihood by expectation maximisation, from the two halves that 2-means finds; no randomness.
 
+    More than 2 × BINS samples are counted in BINS bins first. A bin stands at the mean of what is in it, so that only
+    the spread within bins is lost.
+
     Args:
-        samples: (N,) finite values.
+        samples: (N,) values; those that are not finite are left out and counted.
         tolerance: stop when the mean log-likelihood gains less than this, nats.
         max_iter: most EM steps.
 
     Raises:
-        RecipeError: fewer than two samples, or one that is not finite.
+        RecipeError: fewer than two finite samples.
     """
-    samples = np.asarray(samples, dtype=np.float64)
-    if len(samples) < 2 or not np.isfinite(samples).all():
-        raise RecipeError(f"a mixture needs two or more finite values, got {len(samples)} with NaN or infinity")
-    if len(samples) > 2 * BINS:
-        counts, edges = np.histogram(samples, BINS)
+    samples = np.asarray(samples)
+    finite = np.isfinite(samples)
+    dropped = len(samples) - int(np.count_nonzero(finite))
+    if dropped:
+        samples = samples[finite]
+    if len(samples) < 2:
+        raise RecipeError(
+            f"a mixture needs two or more finite values, got {len(samples)}, and {dropped} NaN or infinite"
+        )
+    low, high = float(samples.min()), float(samples.max())
+    if len(samples) > 2 * BINS and high > low:
+        bins = ((samples - low) * (BINS / (high - low))).astype(np.int32)
+        counts, sums = np.bincount(bins, minlength=BINS), np.bincount(bins, samples, minlength=BINS)
         used = counts > 0
-        x, n = (0.5 * (edges[1:] + edges[:-1]))[used], counts[used].astype(np.float64)
+        n = counts[used].astype(np.float64)
+        x = sums[used] / n
     else:
-        x, n = np.sort(samples), np.ones(len(samples))
+        x = np.sort(samples.astype(np.float64))
+        n = np.ones(len(x))
     total = n.sum()
     upper = (x > _two_means(x, n)).astype(np.float64)
     if upper.sum() in (0, len(x)):  # all values alike
@@ -71,7 +86,7 @@ def fit_gmm(samples: np.ndarray, tolerance: float = 1e-7, max_iter: int = 500) -
             break
         previous = log_likelihood
     order = np.argsort(means)
-    return Mixture(weights[order], means[order], variances[order], log_likelihood, iteration, converged)
+    return Mixture(weights[order], means[order], variances[order], log_likelihood, iteration, converged, dropped)
 
 
 def crossing(mixture: Mixture) -> tuple[float | None, bool]:

@@ -14,7 +14,7 @@ def split_scores(scores: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np
     Raises:
         RecipeError: a class is missing, or a score is NaN.
     """
-    scores, target = np.asarray(scores, dtype=np.float64), np.asarray(target, dtype=bool)
+    scores, target = np.asarray(scores), np.asarray(target, dtype=bool)
     if target.all() or not target.any():
         kind = "nontarget" if target.all() else "target"
         raise RecipeError(f"{len(target)} trials without a single {kind} one: error rates need both kinds")
@@ -30,10 +30,15 @@ def error_rates(target: np.ndarray, nontarget: np.ndarray) -> tuple[np.ndarray, 
         target, nontarget: sorted scores. A trial is accepted when its score is at or above the threshold. Scores that
             tie are accepted or rejected together, which makes a slanted edge of the ROC.
     """
-    accept_from = target[np.concatenate([[True], target[1:] != target[:-1]])]
     # Corners just at and just above every target score; nontarget scores between them lie on a straight edge.
-    miss = np.stack([np.searchsorted(target, accept_from, side) for side in ("left", "right")], 1).ravel()
-    rejected = np.stack([np.searchsorted(nontarget, accept_from, side) for side in ("left", "right")], 1).ravel()
+    first = np.flatnonzero(np.concatenate([[True], target[1:] != target[:-1]]))
+    miss = np.stack([first, np.append(first[1:], len(target))], 1).ravel()
+    accept_from = target[first]
+    below = np.searchsorted(nontarget, accept_from)
+    not_above = below.copy()
+    tied = np.flatnonzero(nontarget[np.minimum(below, len(nontarget) - 1)] == accept_from)
+    not_above[tied] = np.searchsorted(nontarget, accept_from[tied], "right")
+    rejected = np.stack([below, not_above], 1).ravel()
     p_miss = np.concatenate([[0.0], miss / len(target), [1.0]])
     p_fa = np.concatenate([[1.0], 1 - rejected / len(nontarget), [0.0]])
     return p_miss, p_fa

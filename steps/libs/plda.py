@@ -1,8 +1,8 @@
 """PLDA as the two-covariance model, after LDA, centring and length normalisation.
 
 x = mu + y + e with y ~ N(0, B) shared by a speaker's utterances and e ~ N(0, W) (Brümmer and de Villiers, Odyssey 2010;
-Sizov, Lee, Kinnunen, 2014). EM is exact; a speaker enters only through his number of utterances and their sum, so
-speakers with equally many utterances share one matrix inverse.
+Sizov, Lee, Kinnunen, 2014). EM is exact; a speaker enters only through his number of utterances and their sum, and in
+the basis where W = I and B is diagonal all speakers are updated at once, whatever their numbers of utterances.
 """
 
 from dataclasses import dataclass
@@ -37,18 +37,35 @@ class Plda:
         """(N, D) embeddings to (N, d) vectors u."""
         return (length_normalise((x - self.mean) @ self.lda - self.centre) - self.mu) @ self.diagonal
 
-    def score_parts(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log-likelihood ratios as inner products: LLR(i, j) = own[i] + own[j] + weighted[i] · u[j].
+    def sides(self, enrol: np.ndarray, test: np.ndarray, counts: np.ndarray | None = None) -> tuple:
+        """Vectors whose inner products are log-likelihood ratios: LLR(i, j) = left[i] · right[j].
 
-        Per dimension, with a = psi: ln N([u1 u2]; 0, [[1+a, a], [a, 1+a]]) - ln N(u1; 0, 1+a) - ln N(u2; 0, 1+a).
+        With one enrolment utterance, per dimension and with a = psi, the ratio is
+        ln N([u1 u2]; 0, [[1+a, a], [a, 1+a]]) - ln N(u1; 0, 1+a) - ln N(u2; 0, 1+a). With n of them, by the book, it is
+        ln N(u2; m, 1+v) - ln N(u2; 0, 1+a), where N(m, v) is the speaker's posterior after the n: v = a / (1 + n a),
+        m = n v (their mean).
+
+        Args:
+            enrol, test: (E, d), (T, d) from transform; `enrol` the mean over an enrolment's utterances.
+            counts: (E,) utterances of each enrolment; None = each mean counts as a single one.
 
         Returns:
-            own (N,), which holds half of the constant, and weighted (N, d).
+            (E, K) and (T, K) float32, K = d + 2, or 2 d + 1 where counts are given.
         """
         a = self.psi
-        constant = 0.25 * np.sum(2 * np.log1p(a) - np.log1p(2 * a))
-        own = constant - 0.5 * (u * u) @ (a * a / ((1 + a) * (1 + 2 * a)))
-        return own, u * (a / (1 + 2 * a))
+        if counts is None:
+            square = -0.5 * (a * a / ((1 + a) * (1 + 2 * a)))
+            half = 0.25 * np.sum(2 * np.log1p(a) - np.log1p(2 * a))  # of the constant; each side brings one
+            left = [enrol * (a / (1 + 2 * a)), (half + enrol**2 @ square)[:, None], np.ones((len(enrol), 1))]
+            right = [test, np.ones((len(test), 1)), (half + test**2 @ square)[:, None]]
+        else:
+            n = np.asarray(counts, dtype=np.float64)[:, None]
+            v = a / (1 + n * a)
+            m = n * v * enrol
+            own = 0.5 * np.sum(np.log1p(a) - np.log1p(v) - m * m / (1 + v), axis=1, keepdims=True)
+            left = [m / (1 + v), own, 0.5 / (1 + a) - 0.5 / (1 + v)]
+            right = [test, np.ones((len(test), 1)), test**2]
+        return np.concatenate(left, 1).astype(np.float32), np.concatenate(right, 1).astype(np.float32)
 
 
 def length_normalise(x: np.ndarray) -> np.ndarray:
@@ -122,40 +139,33 @@ def fit_two_covariance(
         labels: (N,) 0 to I-1, none empty.
 
     Returns:
-        B, W (d, d) and the mean log-likelihood per vector of the model before each step.
+        B, W (d, d) and the mean log-likelihood per vector of the model before each step, nats.
     """
     count, d = x.shape
     total, sizes, sums, scatter_within = scatter(x, labels)
-    floor = 1e-6 * np.trace(total) / count / d * np.eye(d)
-    within = scatter_within / count + floor
+    # Where W vanishes in some direction (duplicates, fewer vectors than dimensions) densities would be infinite.
+    variance = np.trace(total) / count / d
+    floor = max(variance, 1e-30) * np.eye(d)
+    within = scatter_within / count + 1e-6 * floor
     means = sums / sizes[:, None]
-    between = means.T @ means / len(sizes) + floor
+    between = means.T @ means / len(sizes)
+    n = sizes[:, None]
     likelihoods = []
     for _ in range(iterations):
-        inverse_within, inverse_between = np.linalg.inv(within), np.linalg.inv(between)
-        _, logdet_within = np.linalg.slogdet(within)
-        _, logdet_between = np.linalg.slogdet(between)
-        posterior = np.empty_like(sums)  # E y of every class
-        second = np.zeros((d, d))  # sum of E y y'
-        weighted = np.zeros((d, d))  # sum of n E y y'
-        likelihood = -0.5 * (count * (d * np.log(2 * np.pi) + logdet_within) + np.sum(inverse_within * total))
-        for n in np.unique(sizes):
-            rows = sizes == n
-            covariance = np.linalg.inv(inverse_between + n * inverse_within)
-            gain = inverse_within @ covariance
-            y = sums[rows] @ gain
-            posterior[rows] = y
-            moment = y.T @ y + rows.sum() * covariance
-            second += moment
-            weighted += n * moment
-            # ln p(class) = ln of its vectors as if y were 0, + the posterior's share
-            _, logdet = np.linalg.slogdet(covariance)
-            likelihood += 0.5 * (rows.sum() * (logdet - logdet_between) + np.sum((sums[rows] @ inverse_within) * y))
-        likelihoods.append(float(likelihood / count))
-        cross = posterior.T @ sums
-        between = second / len(sizes) + 1e-9 * floor
-        within = (total - cross - cross.T + weighted) / count
-        within = 0.5 * (within + within.T) + 1e-9 * floor
+        psi, basis = eigh(between, within)  # basis' W basis = I, basis' B basis = diag(psi)
+        psi = np.maximum(psi, 0)
+        back = basis.T @ within  # inverse of basis
+        s, t = sums @ basis, basis.T @ total @ basis
+        covariance = psi / (1 + n * psi)  # of every class's y given its vectors, diagonal
+        y = covariance * s  # its mean
+        # ln p(class) = ln of its vectors as if y were 0, + the posterior's share
+        alone = -0.5 * (count * (d * np.log(2 * np.pi) - 2 * np.linalg.slogdet(basis)[1]) + np.trace(t))
+        likelihoods.append(float((alone + 0.5 * np.sum(s * y - np.log1p(n * psi))) / count))
+        cross = y.T @ s
+        between = (y.T @ y + np.diag(covariance.sum(0))) / len(sizes)
+        within = (t - cross - cross.T + (n * y).T @ y + np.diag((n * covariance).sum(0))) / count
+        between, within = back.T @ between @ back, back.T @ within @ back + 1e-12 * floor
+        between, within = 0.5 * (between + between.T), 0.5 * (within + within.T)
     return between, within, likelihoods
 
 

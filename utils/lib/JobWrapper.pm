@@ -154,7 +154,7 @@ sub report {
     my $count = $call->{last} - $call->{first} + 1;
     if ($count == 1) {
         my $log = task_log($call, $failed[0]);
-        print STDERR me() . ": job failed, log is in $log\n" . me() . ": $why->{$failed[0]}\n";
+        print STDERR me() . ": job failed, log is in $log\n" . me() . ": $why->{$failed[0]}\n", last_words($log);
         print STDERR me() . ": the name still has JOB in it: is JOB=1:n missing before it?\n" if $log =~ /JOB/;
     } else {
         my $logs = defined $call->{name} ? put_index($call->{log}, $call, '*') : $call->{log};
@@ -163,8 +163,23 @@ sub report {
             print STDERR me() . ": $call->{name}=$task: $why->{$task}\n";
         }
         print STDERR me() . ': ... and ' . (@failed - 10) . " more\n" if @failed > 10;
+        print STDERR last_words(task_log($call, $failed[0]));
     }
     return 1;
+}
+
+# What a failed job said last, so that nobody has to open its log for a misspelt key: its message from "NAME: error:"
+# on, else its last lines.
+sub last_words {
+    my ($log) = @_;
+    return '' unless -f $log;  # a device may have no end
+    open(my $in, '<', $log) or return '';
+    seek($in, -65536, 2) if -s $in > 65536;
+    my @lines = grep { !/^#/ } <$in>;
+    my ($from) = grep { $lines[$_] =~ /^\S+: error: / } reverse 0 .. $#lines;
+    @lines = @lines[(defined $from ? $from : @lines > 6 ? @lines - 6 : 0) .. $#lines];
+    splice @lines, 24;
+    return map { "  $_" } @lines;
 }
 
 1;

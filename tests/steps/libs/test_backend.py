@@ -1,7 +1,8 @@
 """Cosine and AS-norm against loops over trials."""
 
 import numpy as np
-from libs.backend import as_norm, cohort_statistics, dot_trials, unit_length
+import pytest
+from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length
 
 RNG = np.random.default_rng(0)
 
@@ -26,3 +27,36 @@ def test_as_norm_against_a_loop():
         e, t = (np.sort(cohort @ x[r])[-7:] for r in (rows[i], columns[i]))
         expected = 0.5 * ((scores[i] - e.mean()) / e.std() + (scores[i] - t.mean()) / t.std())
         assert abs(ours[i] - expected) < 1e-4
+
+
+@pytest.mark.parametrize("columns", [50, 700, 20480])
+@pytest.mark.parametrize("kind", ["noise", "crowds", "duplicates"])
+def test_highest_scores_are_found_in_any_tiles(kind, columns):
+    """Cohorts of many alike members, in the file's order, where a sample of each row misjudges the rest."""
+    rng = np.random.default_rng(1)
+    x, cohort = rng.normal(size=(40, 8)), rng.normal(size=(3000, 8))
+    if kind == "crowds":
+        cohort = np.repeat(rng.normal(size=(30, 8)), 100, axis=0) + 0.01 * cohort
+    elif kind == "duplicates":
+        cohort = np.repeat(cohort[:3], 1000, axis=0)
+    x, cohort = unit_length(x.astype("f4")), unit_length(cohort.astype("f4"))
+    mean, deviation = cohort_statistics(x, cohort, 45, rows=16, columns=columns)
+    best = np.sort((x @ cohort.T).astype("f8"), axis=1)[:, -45:]
+    np.testing.assert_allclose(mean, best.mean(1), atol=1e-6)
+    np.testing.assert_allclose(deviation, best.std(1), atol=1e-5)
+
+
+def test_all_of_the_cohort_is_s_norm():
+    x, cohort = unit_length(RNG.normal(size=(9, 6))), unit_length(RNG.normal(size=(50, 6)))
+    scores = x @ cohort.T
+    for top in (0, 50):
+        mean, deviation = cohort_statistics(x, cohort, top)
+        np.testing.assert_allclose(mean, scores.mean(1), atol=1e-6)
+        np.testing.assert_allclose(deviation, scores.std(1), atol=1e-6)
+
+
+def test_group_means():
+    x = RNG.normal(size=(10, 3))
+    means, sizes = group_means(x, np.array([4, 0, 9, 2]), np.array([1, 0, 1, 1]))
+    np.testing.assert_allclose(means, [x[0], (x[4] + x[9] + x[2]) / 3])
+    assert sizes.tolist() == [1, 3]

@@ -60,8 +60,23 @@ def test_degenerate_samples_stay_finite(x):
     crossing(mixture)
 
 
+def test_what_is_not_finite_is_dropped_and_counted():
+    x = draw(0, 3000)
+    dirty = np.concatenate([[np.nan, np.inf], x, [-np.inf]])
+    ours, theirs = fit_gmm(dirty), fit_gmm(x)
+    assert (ours.dropped, theirs.dropped) == (3, 0)
+    np.testing.assert_array_equal(ours.means, theirs.means)
+
+
+def test_single_precision_and_a_far_outlier_change_little():
+    x = draw(1, 100_000)
+    ours, far = fit_gmm(x.astype("f4")), fit_gmm(np.append(x, -18.4))  # ln 1e-8, the floor of the losses
+    np.testing.assert_allclose(ours.means, fit_gmm(x).means, atol=1e-4)
+    assert crossing(far)[0] == pytest.approx(crossing(ours)[0], abs=0.01)
+
+
 def test_unusable_samples_are_named():
     with pytest.raises(RecipeError, match="two or more finite"):
-        fit_gmm(np.array([1.0, np.nan, 2.0]))
+        fit_gmm(np.array([1.0, np.nan, np.inf]))
     with pytest.raises(RecipeError, match="two or more finite"):
         fit_gmm(np.array([1.0]))

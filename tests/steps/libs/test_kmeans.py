@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from libs.cli import RecipeError
-from libs.kmeans import kmeans
+from libs.kmeans import _spread_out, kmeans
 from sklearn.cluster import KMeans
 
 
@@ -63,3 +64,43 @@ def test_mistakes_are_named():
         kmeans(np.array([[1.0, np.nan], [0, 1]]), 1)
     with pytest.raises(RecipeError, match="choose k-means"):
         kmeans(np.ones((5, 2)), 2, init="farthest")
+
+
+def test_starts_are_drawn_as_k_means_plus_plus_draws_them():
+    """Drawing several in one pass must not change their distribution: mean potential against one at a time."""
+    rng = np.random.default_rng(0)
+    x = blobs(k=30, each=10, dim=3, seed=1).astype("f4")
+    ours, literal = [], []
+    for _ in range(150):
+        start = x[np.sort(_spread_out(torch.from_numpy(x), 20, rng, 64))]
+        ours.append(((x[:, None] - start) ** 2).sum(-1).min(1).mean())
+        chosen = [int(rng.integers(len(x)))]
+        while len(chosen) < 20:
+            nearest = ((x[:, None] - x[chosen]) ** 2).sum(-1).min(1)
+            chosen.append(int(rng.choice(len(x), p=nearest.astype("f8") / nearest.sum(dtype="f8"))))
+        literal.append(((x[:, None] - x[chosen]) ** 2).sum(-1).min(1).mean())
+    error = np.hypot(np.std(ours), np.std(literal)) / len(ours) ** 0.5
+    assert abs(np.mean(ours) - np.mean(literal)) < 4 * error
+
+
+def test_labels_belong_to_the_centroids_even_when_cut_short():
+    x = blobs(k=12, spread=1.0, seed=5)
+    for spherical in (True, False):
+        found = kmeans(x, 12, spherical=spherical, max_iter=2)
+        y = x / np.linalg.norm(x, axis=1, keepdims=True) if spherical else x
+        np.testing.assert_array_equal(found.labels, ((y[:, None] - found.centroids) ** 2).sum(-1).argmin(1))
+        assert found.iterations == 2
+
+
+def test_a_far_common_offset_costs_no_digits():
+    x = blobs(seed=6)
+    near, far = (kmeans(x + offset, 8, spherical=False, seed=1) for offset in (0, 1000))
+    assert far.objective == pytest.approx(near.objective, rel=1e-3)
+    np.testing.assert_allclose(far.centroids.mean(0), near.centroids.mean(0) + 1000, atol=0.5)
+
+
+def test_repair_never_empties_another_cluster():
+    x = np.concatenate([np.zeros((200, 2)), [[9.0, 0], [9.1, 0], [0, 9], [0, 9.3]]])
+    for seed in range(10):
+        found = kmeans(x, 7, spherical=False, init="random", seed=seed)
+        assert len(np.unique(found.labels)) == 7

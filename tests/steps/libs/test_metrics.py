@@ -1,11 +1,24 @@
-"""EER and minDCF against scikit-learn's ROC and a loop over all thresholds, ties included."""
+"""Error rates against scikit-learn's ROC, loops over all thresholds and definitions written out, ties included."""
 
 import numpy as np
 import pytest
 from libs.cli import RecipeError
-from libs.metrics import equal_error_rate, error_rates, min_dcf, split_scores, summary
+from libs.metrics import (
+    actual_dcf,
+    cllr,
+    convex_hull,
+    equal_error_rate,
+    error_rates,
+    hull_rates,
+    min_cllr,
+    min_dcf,
+    split_scores,
+    summary,
+)
 from scipy.optimize import brentq
-from sklearn.metrics import roc_curve
+from scipy.special import logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import log_loss, roc_curve
 
 
 def draw(seed, ties=False, count=400):
@@ -33,6 +46,56 @@ def test_against_a_loop_and_scikit_learn(seed, ties):
     assert equal_error_rate(p_miss, p_fa) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_hull_against_its_definitions(seed, ties):
+    scores, target = draw(seed, ties)
+    targets, nontargets = split_scores(scores, target)
+    bands = convex_hull(targets, nontargets)
+    corners = hull_rates(*bands)
+    p_miss, p_fa = error_rates(targets, nontargets)
+    # the hull's EER is the worst Bayes error over all priors; its corners cost what the ROC's best ones do
+    priors = np.linspace(0.001, 0.999, 4999)
+    worst = max((p * p_miss + (1 - p) * p_fa).min() for p in priors)
+    assert equal_error_rate(*corners) == pytest.approx(worst, abs=1e-4)
+    assert equal_error_rate(*corners) <= equal_error_rate(p_miss, p_fa) + 1e-12
+    for p in (0.01, 0.3):
+        assert min_dcf(*corners, p) == pytest.approx(min_dcf(p_miss, p_fa, p))
+    # minCllr: cross-entropy of scikit-learn's isotonic posteriors, brought to equal priors
+    weights = np.where(target, 0.5 / target.sum(), 0.5 / (~target).sum())
+    posterior = IsotonicRegression(out_of_bounds="clip").fit(scores, target, sample_weight=weights).predict(scores)
+    expected = log_loss(target, np.clip(posterior, 1e-15, 1 - 1e-15), sample_weight=weights) / np.log(2)
+    assert min_cllr(*bands) == pytest.approx(expected, abs=1e-6)
+    assert min_cllr(*bands) <= cllr(targets, nontargets) + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_costs_against_loops(seed):
+    scores, target = draw(seed)
+    targets, nontargets = split_scores(scores, target)
+    for p_target, c_miss, c_fa in ((0.01, 1, 1), (0.3, 10, 2)):
+        threshold = -logit(p_target * c_miss / (p_target * c_miss + (1 - p_target) * c_fa))
+        miss, false_alarm = np.mean(scores[target] < threshold), np.mean(scores[~target] >= threshold)
+        expected = c_miss * p_target * miss + c_fa * (1 - p_target) * false_alarm
+        expected /= min(c_miss * p_target, c_fa * (1 - p_target))
+        assert actual_dcf(targets, nontargets, p_target, c_miss, c_fa) == pytest.approx(expected)
+        found = summary(scores, target, (p_target,), c_miss, c_fa, llr=True)
+        assert found[f"mindcf_{p_target}"] <= found[f"actdcf_{p_target}"]
+    expected = np.mean([np.log2(1 + np.exp(-s)) for s in scores[target]])
+    expected = 0.5 * (expected + np.mean([np.log2(1 + np.exp(s)) for s in scores[~target]]))
+    assert cllr(targets, nontargets) == pytest.approx(expected)
+
+
+def test_true_ratios_are_calibrated():
+    rng = np.random.default_rng(0)
+    target = rng.random(200_000) < 0.5
+    ratios = rng.normal(np.where(target, 2.0, -2.0), 2.0)  # N(±d/2, d): their own log-likelihood ratio
+    found = summary(ratios, target, (0.1,), llr=True)
+    assert found["cllr"] == pytest.approx(found["mincllr"], abs=0.002)
+    assert found["actdcf_0.1"] == pytest.approx(found["mindcf_0.1"], abs=0.005)
+    assert found["eer"] == pytest.approx(15.87, abs=0.3)  # Phi(-1)
+
+
 def test_extremes():
     target = np.array([True] * 5 + [False] * 5)
     assert summary(target * 1.0, target)["eer"] == 0
@@ -55,3 +118,5 @@ def test_scores_that_give_no_rates_are_named():
         split_scores(np.ones(3), np.zeros(3, bool))
     with pytest.raises(RecipeError, match="trial 2 has the score NaN"):
         split_scores(np.array([1, np.nan]), np.array([True, False]))
+    with pytest.raises(RecipeError, match="p_target"):
+        summary(np.array([1.0, 0.0]), np.array([True, False]), (1.5,))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from libs.cli import RecipeError
-from libs.plda import Plda, fit_two_covariance, train_plda
+from libs.plda import Plda, fit_two_covariance, length_normalise, train_plda
 from scipy.stats import multivariate_normal
 
 
@@ -61,37 +61,68 @@ def test_em_finds_the_covariances_that_made_the_data():
     np.testing.assert_allclose(w, within, rtol=0.05, atol=0.05)
 
 
+def model_of(psi):
+    return Plda(*(np.zeros(1) for _ in range(5)), np.asarray(psi))
+
+
 def test_ratio_is_that_of_the_densities():
     psi = np.array([3.0, 0.7, 0.0])
-    model = Plda(*(np.zeros(1) for _ in range(5)), psi)
     u = np.random.default_rng(0).normal(size=(6, 3)) * 1.5
-    own, weighted = model.score_parts(u)
+    left, right = model_of(psi).sides(u, u)
     together = np.block([[np.diag(1 + psi), np.diag(psi)], [np.diag(psi), np.diag(1 + psi)]])
     for i in range(6):
         for j in range(6):
             pair = np.concatenate([u[i], u[j]])
             same = multivariate_normal(np.zeros(6), together).logpdf(pair)
             apart = multivariate_normal(np.zeros(6), np.diag(np.tile(1 + psi, 2))).logpdf(pair)
-            assert own[i] + own[j] + weighted[i] @ u[j] == pytest.approx(same - apart, abs=1e-10)
+            assert left[i] @ right[j] == pytest.approx(same - apart, abs=1e-5)
+
+
+def test_ratio_with_several_enrolment_utterances_is_that_of_the_densities():
+    psi, rng = np.array([2.0, 0.3]), np.random.default_rng(1)
+    enrolments = [rng.normal(size=(n, 2)) for n in (1, 2, 5)]
+    test = rng.normal(size=(4, 2))
+    left, right = model_of(psi).sides(np.stack([e.mean(0) for e in enrolments]), test, np.array([1, 2, 5]))
+    for i, vectors in enumerate(enrolments):
+        n = len(vectors)
+        joint = [np.kron(np.ones((k, k)), np.diag(psi)) + np.eye(2 * k) for k in (n, n + 1, 1)]
+        for j in range(4):
+            values = [vectors.ravel(), np.concatenate([vectors.ravel(), test[j]]), test[j]]
+            enrol, both, alone = (multivariate_normal(np.zeros(len(v)), c).logpdf(v) for v, c in zip(values, joint))
+            assert left[i] @ right[j] == pytest.approx(both - enrol - alone, abs=1e-5)
+    single, book = model_of(psi).sides(test, test), model_of(psi).sides(test, test, np.ones(4))
+    np.testing.assert_allclose(single[0] @ single[1].T, book[0] @ book[1].T, atol=1e-5)
+
+
+def test_a_ratio_worked_by_hand():
+    """One dimension, B = W = 1: LLR = ln(2 / sqrt 3) - (u1² + u2²) / 12 + u1 u2 / 3."""
+    left, right = model_of([1.0]).sides(np.array([[3.0]]), np.array([[1.5]]))
+    assert (left @ right.T).item() == pytest.approx(np.log(2 / 3**0.5) - (9 + 2.25) / 12 + 1.5, abs=1e-6)
 
 
 def test_diagonalisation_keeps_the_ratio():
     """The ratio in the transformed space is the ratio with B and W themselves, by the book."""
     x, labels, *_ = draw(classes=60, seed=3)
     model, _ = train_plda(x, labels, 4, 2, 5)
-    from libs.plda import length_normalise
-
     kept = np.isin(labels, np.flatnonzero(np.bincount(labels) >= 2))
     z = length_normalise((x - model.mean) @ model.lda - model.centre) - model.mu
     between, within, _ = fit_two_covariance(z[kept], np.unique(labels[kept], return_inverse=True)[1], 5)
-    own, weighted = model.score_parts(model.transform(x))
+    u = model.transform(x)
+    left, right = model.sides(u, u)
     together = np.block([[between + within, between], [between, between + within]])
     single = multivariate_normal(np.zeros(4), between + within)
     for i, j in [(0, 1), (5, 90), (33, 34)]:
         expected = multivariate_normal(np.zeros(8), together).logpdf(np.concatenate([z[i], z[j]]))
         expected -= single.logpdf(z[i]) + single.logpdf(z[j])
-        u = model.transform(x[[i, j]])
-        assert own[i] + own[j] + weighted[i] @ u[1] == pytest.approx(expected, abs=1e-6)
+        assert left[i] @ right[j] == pytest.approx(expected, abs=1e-4)
+
+
+def test_duplicates_stay_finite():
+    x = np.repeat(np.random.default_rng(0).normal(size=(6, 10)), 4, axis=0)  # no spread within a class at all
+    model, likelihoods = train_plda(x, np.repeat(np.arange(6), 4), 10, 2, 50)
+    left, right = model.sides(model.transform(x), model.transform(x))
+    assert np.isfinite(left @ right.T).all()
+    assert np.isfinite(likelihoods).all()
 
 
 def test_training_survives_few_and_small_classes():
