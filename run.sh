@@ -29,6 +29,8 @@ dry_run=false    # print the commands of the chosen stages instead of running th
 . ./path.sh
 . utils/stages.sh
 
+configs=$(for idea in fbank augment dino cluster dlglc backend; do conf $idea; done)
+steps/check_configs.py --data $data/train $configs
 common="--seed $seed --fbank-config $(conf fbank) --augment-config $(conf augment)"
 common+=" --noise $data/noise --rirs $data/rirs $($overwrite && echo --overwrite || true)"
 
@@ -69,6 +71,7 @@ if stage 2 "features"; then
 fi
 
 if stage 3 "DINO pretraining"; then
+  $run steps/check_configs.py --data $data/train $configs
   train $exp/untrained steps/train_dino.py --config $(conf dino) $common $data/train $exp/untrained --set epochs=0
   train $exp/dino steps/train_dino.py --config $(conf dino) $common $data/train $exp/dino
 fi

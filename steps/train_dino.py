@@ -56,7 +56,7 @@ class Dino(Task):
             DinoHead(config["encoder"]["embedding_dim"], **config["head"]),
         )
         self.config, self.processes, self.views = config, processes, views
-        self.teacher = copy.deepcopy(student).to(processes.device).requires_grad_(False)
+        self.teacher = processes.synchronise(copy.deepcopy(student).to(processes.device).requires_grad_(False))
         self.module = processes.wrap(student)
         self.student = student if processes.world == 1 else self.module.module
         self.pairs = list(self.teacher.parameters()), list(self.student.parameters())

@@ -58,16 +58,24 @@ class Processes:
         """Mean over processes, in place."""
         return self.sum(tensor).div_(self.world) if self.world > 1 else tensor
 
+    def any(self, flag: bool) -> bool:
+        """True if it is on some process; every process must ask."""
+        return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0) if self.world > 1 else flag
+
     def wrap(self, module: nn.Module) -> nn.Module:
         """DistributedDataParallel when there are several; batch norm synchronised on GPUs (torch has none for CPUs)."""
-        module = module.to(self.device)
+        module = self.synchronise(module.to(self.device))
         if self.world == 1:
             return module
-        if self.device.type == "cuda":
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
         return nn.parallel.DistributedDataParallel(
             module, device_ids=[self.device.index] if self.device.type == "cuda" else None
         )
+
+    def synchronise(self, module: nn.Module) -> nn.Module:
+        """Batch norm over all processes' samples."""
+        if self.world > 1 and self.device.type == "cuda":
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return module
 
     def close(self) -> None:
         """Leave the process group, all together: one that goes early pulls the connection from under the others."""
@@ -283,6 +291,7 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
     lines = metrics_path.read_text().splitlines()[:first_epoch] if metrics_path.exists() else []
 
     total = max(1, epochs * batches.num_steps)
+    often = 1 if processes.world == 1 or config["checkpoint_minutes"] == 0 else 20
     started = saved_at = time.monotonic()
     done_here = 0
     for epoch in range(first_epoch, epochs):
@@ -322,8 +331,9 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
             done_here += 1
             now = time.monotonic()
             last_step = step + 1 == batches.num_steps
-            due = torch.tensor(float(not last_step and now - saved_at >= 60 * config["checkpoint_minutes"]))
-            if config["checkpoint_minutes"] >= 0 and processes.sum(due.to(device)) > 0:
+            # Asked of all processes now and then only: an answer has to wait for the GPU.
+            due = not last_step and now - saved_at >= 60 * config["checkpoint_minutes"]
+            if done_here % often == 0 and processes.any(due):
                 checkpoint(epoch, step + 1, sums)
                 saved_at = time.monotonic()
                 progress_line(epoch, epochs, step + 1, batches.num_steps, done_here, total, started, sums)

@@ -188,6 +188,13 @@ def test_the_baselines_are_choices_of_the_config(tiny, script, dino, utt2cluster
         assert metrics[-1]["threshold"] == pytest.approx(1.0)
 
 
+def test_reduced_precision_is_what_it_says(dino, tiny, script, tmp_path):
+    script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "half", "precision=bfloat16"))
+    full, half = lines(dino / "metrics.jsonl")[0], lines(tmp_path / "half/metrics.jsonl")[0]
+    assert half["cross_entropy"] == pytest.approx(full["cross_entropy"], rel=0.02)
+    assert half["cross_entropy"] != full["cross_entropy"]  # in bfloat16 something must differ, or nothing was cast
+
+
 def test_features_from_an_ark_train_too(tiny, script, tmp_path):
     script("steps/make_fbank.py", tiny / "train", tmp_path / "feats")
     data = tmp_path / "data"
