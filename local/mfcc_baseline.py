@@ -5,71 +5,48 @@ Every result of a trained system stands beside this row: a cosine between such v
 for nothing. 30 coefficients (C0 among them) of 40 mel bands, 25 ms windows each 10 ms; each of the 60 dimensions is
 then normalised to mean 0 and variance 1 over the data directory.
 
-Reads   DATA_DIR/wav.scp (audio files, or entries file.ark:offset)
+Reads   DATA_DIR/wav.scp
 Writes  OUT_DIR/embedding.ark, OUT_DIR/embedding.scp
 
-Example:
-    local/mfcc_baseline.py data/mini/eval exp/mini/mfcc
+Example
+    local/mfcc_baseline.py data/mini/eval exp/mini/mfcc/eval
 """
 
-import functools
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
 
 import numpy as np
+import torch
+from libs import cli
 from libs.archive import write_embeddings
 from libs.audio import Recordings
-from libs.cli import RecipeError, log, parser, progress, run
+from libs.cli import RecipeError, log
+from libs.config import load_config
+from libs.fbank import Fbank
 from scipy.fft import dct
 
-RATE = 16000
 
+def main():
+    parser = cli.parser(__doc__)
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    args = parser.parse_args()
 
-@functools.cache
-def mel_matrix(size: int, bands: int = 40, low: float = 20.0) -> np.ndarray:
-    """Triangular mel filters as a (size // 2 + 1, bands) matrix."""
-
-    def mel(hertz):
-        return 1127.0 * np.log1p(hertz / 700.0)
-
-    edges = np.linspace(mel(low), mel(RATE / 2), bands + 2)
-    points = mel(np.fft.rfftfreq(size, 1 / RATE))[:, None]
-    up = (points - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    down = (edges[2:] - points) / (edges[2:] - edges[1:-1])
-    return np.maximum(0.0, np.minimum(up, down))
-
-
-def mfcc(x: np.ndarray, coefficients: int = 30) -> np.ndarray:
-    """MFCC of int16 samples as a (frames, coefficients) array."""
-    x = x.astype(np.float64)
-    x = np.append(x[:1], x[1:] - 0.97 * x[:-1])
-    frames = np.lib.stride_tricks.sliding_window_view(x, 400)[::160] * np.hamming(400)
-    power = np.abs(np.fft.rfft(frames, 512)) ** 2
-    return dct(np.log(power @ mel_matrix(512) + 1.0), norm="ortho")[:, :coefficients]
-
-
-def main() -> None:
-    args = parser(__doc__)
-    args.add_argument("data_dir", metavar="DATA_DIR", help="data directory with wav.scp")
-    args.add_argument("out_dir", metavar="OUT_DIR", help="where embedding.ark and embedding.scp go")
-    args = args.parse_args()
-    recordings = Recordings(args.data_dir, RATE, probe=False)
-    rows = []
-    for i, utt in enumerate(progress(recordings.ids, len(recordings), "utterances")):
-        x = recordings.read(i)
-        if len(x) < 0.1 * RATE:
-            raise RecipeError(
-                f"{recordings.scp}:{i + 1}: {utt} lasts {len(x) / RATE:.3f} s, shorter than 0.1 s: take it out"
-            )
-        coefficients = mfcc(x)
-        rows.append(np.concatenate([coefficients.mean(axis=0), coefficients.std(axis=0)]))
-    matrix = np.stack(rows)
-    matrix = (matrix - matrix.mean(axis=0)) / np.maximum(matrix.std(axis=0), 1e-6)
-    scp = write_embeddings(args.out_dir, recordings.ids, matrix)
-    log.info("%d embeddings of %d dimensions -> %s", *matrix.shape, scp)
+    fbank = Fbank(load_config("fbank", overrides=["num_mel_bins=40", "window=hamming"]))
+    recordings = Recordings(args.data_dir, fbank.sample_rate)
+    rows = np.empty((len(recordings), 60))
+    for i in cli.progress(range(len(recordings)), len(recordings), "utterances"):
+        if fbank.num_frames(recordings.num_samples[i]) < 2:
+            raise RecipeError(f"{args.data_dir}/wav.scp:{i + 1}: {recordings.ids[i]}: shorter than two frames")
+        energies = fbank(torch.from_numpy(recordings.read(i))[None])[0].double().numpy()
+        mfcc = dct(energies, norm="ortho")[:, :30]
+        rows[i] = np.concatenate([mfcc.mean(0), mfcc.std(0)])
+    rows = (rows - rows.mean(0)) / np.maximum(rows.std(0), 1e-9)
+    write_embeddings(args.out_dir, recordings.ids, rows)
+    log.info("%d embeddings of %d dimensions", *rows.shape)
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)
