@@ -4,7 +4,7 @@
 mini is synthetic: about 100 voices of the formant synthesiser espeak-ng, made on the spot from a seed. It is there to
 learn the recipe and to test it in minutes. How good a system is, only real speech tells (speechocean762, VoxCeleb).
 Its voices overlap: a cosine of MFCC means and deviations (local/mfcc_baseline.py), which learns nothing, scores an EER
-of about 22 % on its trials.
+of about 20 % on its trials.
 
   corpus  makes the audio (stage 0)
           Writes  CORPUS_DIR/{train,eval}/SPEAKER/UTTERANCE.wav, 16 kHz mono int16, 2 to 6 s
@@ -30,7 +30,7 @@ gender and 80 of the other, fewer where there are not as many pairs; they are th
 
 Examples:
     local/prepare_mini.py corpus data/mini/corpus --seed 0
-    local/prepare_mini.py data data/mini/corpus data/mini
+    local/prepare_mini.py data data/mini/corpus data/mini/local
 """
 
 import json

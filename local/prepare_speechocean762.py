@@ -9,9 +9,8 @@ Writes  OUT_DIR/{train,eval}: wav.scp, utt2spk and spk2utt with speaker = uttera
         speaks), the real speakers in utt2spk.truth, for reporting only; OUT_DIR/eval/trials.
 
 The official halves are speaker-disjoint; train is for training, the other for evaluation. The trial list is a fixed
-recipe: every evaluation speaker's 20 utterances in sorted order are paired each with the next 5 of the same speaker
-(cyclically, so 100 target pairs a speaker), and each utterance with 5 utterances of other speakers of the same sex,
-drawn with a fixed seed: telling a man from a woman is not speaker verification.
+recipe (local/trials.py): for each evaluation speaker 100 target trials and 100 nontarget trials with speakers of the
+same sex: telling a man from a woman is not speaker verification.
 
 Example
     local/prepare_speechocean762.py data /corpora/speechocean762 data/speechocean762/local
@@ -20,18 +19,17 @@ Example
 import sys
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
 from libs import cli
 from libs.cli import RecipeError, log
 from libs.datadir import read_table, write_data_dir, write_text
 from libs.download import fetch, unpack
+from trials import draw_trials
 
 MIRRORS = ("www.openslr.org", "openslr.trmal.net", "openslr.magicdatatech.com")
 URLS = [f"https://{host}/resources/101/speechocean762.tar.gz" for host in MIRRORS]
 SIZE = 520_810_923  # bytes, as Kaldi's egs/gop_speechocean762 checks; OpenSLR publishes no digest
-EACH = 5  # target and nontarget trials per evaluation utterance
+TRIALS_PER_SPEAKER = 100
 TRIAL_SEED = 762
 
 
@@ -85,28 +83,9 @@ def prepare(corpus_dir: Path, half: str, out_dir: Path, with_trials: bool) -> No
     log.info("%s: %d utterances", out_dir, len(wav))
     if with_trials:
         sex = read_table(corpus_dir / half / "spk2gender")
-        lines = make_trials(truth, sex)
-        write_text(out_dir / "trials", "".join(lines))
+        lines = draw_trials(truth, sex, TRIALS_PER_SPEAKER, TRIAL_SEED, cross_gender=False)
+        write_text(out_dir / "trials", "\n".join(lines) + "\n")
         log.info("%s/trials: %d trials", out_dir, len(lines))
-
-
-def make_trials(truth: dict[str, str], sex: dict[str, str]) -> list[str]:
-    """The fixed recipe of the docstring, as sorted lines `enrol test target|nontarget`."""
-    rng = np.random.default_rng(TRIAL_SEED)
-    by_speaker: dict[str, list[str]] = {}
-    for utt, spk in sorted(truth.items()):
-        by_speaker.setdefault(spk, []).append(utt)
-    lines = set()
-    for spk, utts in sorted(by_speaker.items()):
-        others = [u for s, us in sorted(by_speaker.items()) if s != spk and sex[s] == sex[spk] for u in us]
-        for i, utt in enumerate(utts):
-            for step in range(1, EACH + 1):
-                other = utts[(i + step) % len(utts)]
-                if other != utt:
-                    lines.add(f"{utt} {other} target\n")
-            for j in rng.choice(len(others), size=min(EACH, len(others)), replace=False):
-                lines.add(f"{utt} {others[j]} nontarget\n")
-    return sorted(lines)
 
 
 if __name__ == "__main__":

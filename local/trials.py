@@ -4,8 +4,10 @@ import hashlib
 from itertools import combinations
 
 
-def draw_trials(utt2spk: dict[str, str], spk2gender: dict[str, str], per_speaker: int, seed: int) -> list[str]:
-    """Draw target, same-gender and cross-gender nontarget trials, equally many of each for every speaker.
+def draw_trials(
+    utt2spk: dict[str, str], spk2gender: dict[str, str], per_speaker: int, seed: int, cross_gender: bool = True
+) -> list[str]:
+    """Draw target, same-gender and, if asked for, cross-gender nontarget trials, equally many of each per speaker.
 
     All pairs of utterances are ordered by the SHA-256 of "SEED ENROL TEST" (ENROL < TEST). For each speaker, in
     order, the first `per_speaker` pairs within the speaker become targets, and of the pairs that the speaker enrols
@@ -26,6 +28,8 @@ def draw_trials(utt2spk: dict[str, str], spk2gender: dict[str, str], per_speaker
         groups.setdefault((a, kind), []).append((digest, enrol, test))
     lines = []
     for (_, kind), pairs in groups.items():
+        if kind == "cross" and not cross_gender:
+            continue
         word = "target" if kind == "target" else "nontarget"
         lines += [f"{enrol} {test} {word}" for _, enrol, test in sorted(pairs)[:per_speaker]]
     return sorted(lines)
