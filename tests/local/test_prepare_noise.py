@@ -78,7 +78,8 @@ def test_rooms_decay(made):
     for path in read_table(made / "rirs/wav.scp").values():
         x, rate = soundfile.read(path)
         assert len(x) <= 0.8 * rate
-        assert np.abs(x).argmax() == 0 and x[0] == pytest.approx(0.98, abs=1e-3)
+        assert np.abs(x).argmax() < 0.005 * rate  # the direct path, as far as the microphone leaves it the highest
+        assert np.abs(x).max() == pytest.approx(0.98, abs=1e-3)
         # Schroeder's backward integral of what follows the direct path, from −5 to −25 dB.
         decay = 10 * np.log10(np.cumsum((x[1:] ** 2)[::-1])[::-1] / np.sum(x[1:] ** 2) + 1e-12)
         times.append(3 * (np.argmax(decay < -25) - np.argmax(decay < -5)) / rate)
