@@ -17,6 +17,9 @@ MISSING = [name for name in NEEDED if not shutil.which(name, path=os.environ["PA
 
 pytestmark = [
     pytest.mark.slurm,
+    pytest.mark.skipif(
+        "SLURM_TESTS" not in os.environ, reason="SLURM_TESTS=1 brings a Slurm up; wants an idle machine"
+    ),
     pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING)} here: apt-get install slurm-wlm munge"),
     pytest.mark.skipif(os.getuid() != 0, reason="a Slurm of one's own is brought up as root only"),
 ]
