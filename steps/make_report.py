@@ -5,11 +5,15 @@ Reads   EXP_DIR/<system>/{scores/*.json, clusters/quality.json, stamp.json, conf
 Writes  EXP_DIR/RESULTS.md and EXP_DIR/results.json, a list of records with the keys system, backend, trials, eer,
         mindcf_0.01, mindcf_0.05, nmi, purity, seed, train_seconds, …; both are also printed to the terminal in short.
 
+Of several directories that differ in their seed only it prints the mean and standard deviation, and writes nothing.
+
 Example
     steps/make_report.py --data data/mini exp/mini
+    steps/make_report.py exp/mini exp/mini-seed1 exp/mini-seed2
 """
 
 import json
+import statistics
 from pathlib import Path
 
 import yaml
@@ -25,25 +29,35 @@ BACKENDS = {"cosine": 0, "asnorm": 1, "plda": 2}
 def main():
     parser = cli.parser(__doc__)
     parser.add_argument("--data", type=Path, help="data directory, for the number of trials and hours")
-    parser.add_argument("exp_dir", type=Path)
+    parser.add_argument("exp_dir", type=Path, nargs="+")
     args = parser.parse_args()
 
-    directories = sorted((p.parent for p in args.exp_dir.glob("*/scores")), key=rank)
-    if not directories:
-        raise RecipeError(f"{args.exp_dir}: no <system>/scores here: run stage 6 first")
-    records = [record for directory in directories for record in read_system(directory, args)]
-    write_text(args.exp_dir / "results.json", json.dumps(records, indent=1) + "\n")
+    if len(args.exp_dir) > 1:
+        print(seeds_table([record for exp_dir in args.exp_dir for record in read_experiment(exp_dir, args)]))
+        return
+    exp_dir = args.exp_dir[0]
+    records = read_experiment(exp_dir, args)
+    directories = [exp_dir / name for name in dict.fromkeys(record["system"] for record in records)]
+    write_text(exp_dir / "results.json", json.dumps(records, indent=1) + "\n")
     table = results_table(records)
     parts = [
-        f"# Results of {args.exp_dir}",
+        f"# Results of {exp_dir}",
         f"Made by stage 7 with {describe_code()} on {describe_machine()}." + describe_data(args.data),
         "EER and minDCF on the evaluation trials; labels serve this table only. NMI and purity are those of the "
         "clusters made from the system's embeddings of the training set.",
         table,
         *(section for directory in directories for section in training_section(directory)),
     ]
-    write_text(args.exp_dir / "RESULTS.md", "\n\n".join(parts) + "\n")
+    write_text(exp_dir / "RESULTS.md", "\n\n".join(parts) + "\n")
     print(table)
+
+
+def read_experiment(exp_dir: Path, args) -> list[dict]:
+    """The records of all systems of an experiment, in the order of the recipe."""
+    directories = sorted((p.parent for p in exp_dir.glob("*/scores")), key=rank)
+    if not directories:
+        raise RecipeError(f"{exp_dir}: no <system>/scores here: run stage 6 first")
+    return [record for directory in directories for record in read_system(directory, args)]
 
 
 def rank(directory: Path) -> tuple:
@@ -87,6 +101,22 @@ def results_table(records: list[dict]) -> str:
             f"| {r['system']} | {r['backend']} | {r['eer']:.2f} | {r['mindcf_0.01']:.3f} | {r['mindcf_0.05']:.3f} |"
             f"{quality} {r['epochs']} | {r['train_seconds']:.0f} |"
         )
+    return "\n".join(rows)
+
+
+def seeds_table(records: list[dict]) -> str:
+    """EER, minDCF and NMI of each system and back-end over seeds, mean ± standard deviation (n - 1)."""
+    groups: dict[tuple, list[dict]] = {}
+    for record in records:
+        groups.setdefault((record["system"], record["backend"]), []).append(record)
+    rows = ["| system | back-end | EER % | minDCF 0.05 | NMI | seeds |", "|---|---|---:|---:|---:|---:|"]
+    for (system, backend), group in groups.items():
+        cells = []
+        for key, digits in (("eer", 2), ("mindcf_0.05", 3), ("nmi", 3)):
+            values = [r[key] for r in group if r[key] is not None]
+            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.{digits}f}{spread}" if values else "–")
+        rows.append(f"| {system} | {backend} | {' | '.join(cells)} | {len(group)} |")
     return "\n".join(rows)
 
 

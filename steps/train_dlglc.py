@@ -215,6 +215,7 @@ def main():
     augment_config = load_config("augment", args.augment_config)
     augment_config["probability"] = config["augment_probability"]
     encoder, fbank, described = models.load_model(args.model)
+    seed = args.seed
     # Rounds draw other crops: the round is part of the seed.
     args.seed = int(hashlib.sha256(f"{args.seed} {args.round}".encode()).hexdigest()[:8], 16)
     crops, augmenter = open_crops(config["input"], args, fbank, augment_config, [(1, config["crop_seconds"])])
@@ -229,7 +230,7 @@ def main():
     table = "wav.scp" if config["input"] == "wav" else "feats.scp"
     inputs = [args.data_dir / table, args.utt2cluster, args.model, args.embeddings if centroids is not None else None]
     inputs += [d and Path(d) / "wav.scp" for d in (args.noise, args.rirs)]
-    settings = {"dlglc": config, "augment": augment_config, "seed": args.seed, "round": args.round}
+    settings = {"dlglc": config, "augment": augment_config, "seed": seed, "round": args.round}
     stamp = Stamp(args.out_dir / "stamp.json", settings, inputs)
     processes = Processes(args.device)
     if prepare_run(args.out_dir, config, stamp, processes, args.overwrite):
