@@ -26,7 +26,7 @@ def read_table(path: str | Path, fields: int | None = 2) -> dict[str, str]:
     table: dict[str, str] = {}
     previous = ""
     for number, line in enumerate(text.splitlines(), 1):
-        key, _, value = line.partition(" ")
+        key, value = (*line.split(None, 1), "", "")[:2]  # blanks or tabs, as published data directories have either
         value = value.strip()
         if not key or (fields == 2 and not value):
             raise RecipeError(f"{path}:{number}: expected 'key value', found {line!r}")
