@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--sha256", help="checksum of the archive, where you know it: a different one is an error")
     args = parser.parse_args()
     if args.part == "corpus":
-        if find_table(args.corpus_dir, "train", "wav.scp") is None:
+        if not has_half(args.corpus_dir, "train"):
             archive = fetch(
                 args.url or URLS,
                 args.corpus_dir.parent / "speechocean762.tar.gz",
@@ -55,7 +55,7 @@ def main():
     if args.out_dir is None:
         raise RecipeError("data: OUT_DIR is missing: prepare_speechocean762.py data CORPUS_DIR OUT_DIR")
     for name, halves in (("train", ("train",)), ("eval", ("eval", "test"))):
-        half = next((h for h in halves if find_table(args.corpus_dir, h, "wav.scp")), None)
+        half = next((h for h in halves if has_half(args.corpus_dir, h)), None)
         if half is None:
             raise RecipeError(
                 f"{args.corpus_dir}: no {' or '.join(halves)}/wav.scp: this is not speechocean762; run stage 0, "
@@ -64,10 +64,9 @@ def main():
         prepare(args.corpus_dir, half, args.out_dir / name, with_trials=name == "eval")
 
 
-def find_table(corpus_dir: Path, half: str, name: str) -> Path | None:
-    """The path of a table of one half, or None."""
-    path = corpus_dir / half / name
-    return path if path.exists() else None
+def has_half(corpus_dir: Path, half: str) -> bool:
+    """True if this half of the corpus is there."""
+    return (corpus_dir / half / "wav.scp").exists()
 
 
 def prepare(corpus_dir: Path, half: str, out_dir: Path, with_trials: bool) -> None:

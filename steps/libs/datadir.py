@@ -6,12 +6,11 @@ from pathlib import Path
 from .cli import RecipeError
 
 
-def read_table(path: str | Path, fields: int | None = 2) -> dict[str, str]:
+def read_table(path: str | Path) -> dict[str, str]:
     """Read `key value` lines into an ordered dict; a value keeps its inner blanks (wav.scp, spk2utt).
 
     Args:
         path: the table.
-        fields: 2 when the value must be one word or more, None when it may be missing.
 
     Raises:
         RecipeError: missing or empty file, a line without value, a key that stands twice or out of order.
@@ -28,7 +27,7 @@ def read_table(path: str | Path, fields: int | None = 2) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), 1):
         key, value = (*line.split(None, 1), "", "")[:2]  # blanks or tabs, as published data directories have either
         value = value.strip()
-        if not key or (fields == 2 and not value):
+        if not key or not value:
             raise RecipeError(f"{path}:{number}: expected 'key value', found {line!r}")
         if key <= previous:
             what = "stands twice" if key == previous else f"comes after '{previous}': the file is not sorted"
