@@ -20,8 +20,9 @@ from libs.archive import read_embeddings, rows_of
 from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length
 from libs.cli import RecipeError, log
 from libs.config import add_config_options, load_config
-from libs.datadir import read_table, read_trials, write_text
+from libs.datadir import read_table, read_trials
 from libs.plda import load_plda
+from libs.scores import write_scores
 
 
 def main():
@@ -89,7 +90,7 @@ def main():
         same = enrol is test
         enrol_statistics = test_statistics if same else cohort_statistics(*sides(enrol, cohort, counts), top)
         scores = as_norm(scores, enrol_statistics, test_statistics, rows, columns)
-    write_text(args.scores, "".join(f"{e} {t} {s:.6f}\n" for e, t, s in zip(enrol_names, test_names, scores.tolist())))
+    write_scores(args.scores, enrol_names, test_names, scores)
     log.info("%d trials scored", len(scores))
 
 
