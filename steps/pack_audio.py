@@ -1,7 +1,14 @@
 #!/usr/bin/env python3
 """Check every recording of a data directory and pack all into one ark of 16-bit WAVs: any crop is then one read.
 
-Reads   DATA_DIR/wav.scp: files that libsndfile reads, `x.ark:offset`, or, with --allow-pipes, `command |`.
+With --in-place the audio stays where it is: headers are checked and lengths noted. It saves the disk a copy (the
+260 GB of VoxCeleb2) where WAV or FLAC files lie on a quick local disk; a shared file system serves an ark far better
+than a million files. m4a is always packed: it cannot be cropped without decoding all of it.
+
+Packing that was interrupted goes on after the last whole recording.
+
+Reads   DATA_DIR/wav.scp: files that libsndfile or ffmpeg (m4a) reads, `x.ark:offset`, or, with --allow-pipes,
+        `command |`.
 Writes  OUT_DIR/{wav.ark, wav.scp, utt2num_samples, utt2dur}. A recording that is missing, damaged, not mono, of another
         sample rate, empty or shorter than --min-seconds is an error by line; all are listed before the script fails.
 
@@ -9,72 +16,136 @@ Example
     steps/pack_audio.py data/mini/local/train data/mini/train
 """
 
+import copy
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-import kaldiio
 import numpy as np
 from libs import cli
-from libs.audio import Recordings
+from libs.audio import Recordings, packed_wav
 from libs.cli import RecipeError, log
-from libs.datadir import read_table, write_table
+from libs.datadir import write_lines
 from libs.stamp import Stamp
+
+HOPELESS = 100  # the first so many recordings all unusable: a disk that is not mounted, a program that is missing
 
 
 def main():
     parser = cli.parser(__doc__)
     parser.add_argument("--sample-rate", type=int, default=16000, help="the only rate accepted, Hz (default: 16000)")
     parser.add_argument("--min-seconds", type=float, default=0.2, help="shortest recording accepted (default: 0.2)")
+    parser.add_argument("--in-place", action="store_true", help="check headers only and copy nothing")
     parser.add_argument("--allow-pipes", action="store_true", help="run `command |` entries of wav.scp; trust the file")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
     args = parser.parse_args()
 
-    settings = {"sample_rate": args.sample_rate, "min_seconds": args.min_seconds}
+    settings = {"sample_rate": args.sample_rate, "min_seconds": args.min_seconds, "in_place": args.in_place}
     stamp = Stamp(args.out_dir / "packed.json", settings, [args.data_dir / "wav.scp"])
     if stamp.matches():
-        log.info("%s/wav.ark is finished: reused", args.out_dir)
+        log.info("%s is finished: reused", args.out_dir)
         return
     stamp.clear()
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    scp = args.data_dir / "wav.scp"
-    read_table(scp)  # its own errors first
-    num_samples = pack(scp, args)
-    os.replace(args.out_dir / "wav.scp.tmp", args.out_dir / "wav.scp")
-    write_table(args.out_dir / "utt2num_samples", num_samples)
-    write_table(args.out_dir / "utt2dur", {u: f"{n / args.sample_rate:.4f}" for u, n in num_samples.items()})
-    stamp.write()
-    log.info("%d recordings, %.2f hours", len(num_samples), sum(num_samples.values()) / args.sample_rate / 3600)
-
-
-def pack(scp: Path, args) -> dict[str, int]:
-    """Write the ark; returns the number of samples of each recording."""
-    faults: list[str] = []
-    num_samples: dict[str, int] = {}
     recordings = Recordings(args.data_dir, args.sample_rate, args.allow_pipes, probe=False)
     shortest = int(args.min_seconds * args.sample_rate)
-    with kaldiio.WriteHelper(f"ark,scp:{args.out_dir}/wav.ark,{args.out_dir}/wav.scp.tmp") as writer:
-        for i, utt in cli.progress(enumerate(recordings.ids), len(recordings), "recordings"):
-            try:
-                samples = recordings.read(i)
-            except RecipeError as error:
-                faults.append(str(error))
-                continue
-            if len(samples) < shortest:
-                faults.append(
-                    f"{scp}:{i + 1}: {utt}: {len(samples) / args.sample_rate:.2f} s, under {args.min_seconds} s: "
-                    "take the line out of wav.scp and run utils/fix_data_dir.sh"
+    if args.in_place:
+        num_samples = check(recordings, recordings.probe, shortest)
+        write_lines(args.out_dir / "wav.scp", (f"{u} {w}" for u, w in zip(recordings.ids, recordings.where)))
+    else:
+        unfinished = copy.copy(stamp)
+        unfinished.path = args.out_dir / "packing.json"
+        num_samples = pack(recordings, shortest, args.out_dir, unfinished)
+    pairs = list(zip(recordings.ids, num_samples.tolist()))
+    write_lines(args.out_dir / "utt2num_samples", (f"{u} {n}" for u, n in pairs))
+    write_lines(args.out_dir / "utt2dur", (f"{u} {n / args.sample_rate:.4f}" for u, n in pairs))
+    stamp.write()
+    log.info("%d recordings, %.2f hours", len(pairs), num_samples.sum() / args.sample_rate / 3600)
+
+
+def check(recordings: Recordings, measure, shortest: int, keep=None, first: int = 0) -> np.ndarray:
+    """Look at the recordings from `first` on; all that cannot be used are listed in the error.
+
+    Args:
+        measure: of recording i, the number of samples, or RecipeError.
+        shortest: samples.
+        keep: called with i once it is found usable.
+
+    Returns:
+        (N − first,) int64 lengths.
+    """
+    faults: list[str] = []
+    num_samples = np.zeros(len(recordings) - first, dtype=np.int64)
+    for i in cli.progress(range(first, len(recordings)), len(recordings) - first, "recordings"):
+        try:
+            length = num_samples[i - first] = measure(i)
+            if length < shortest:
+                raise RecipeError(
+                    f"{recordings.scp}:{i + 1}: {recordings.ids[i]}: {length / recordings.sample_rate:.2f} s, under "
+                    f"{shortest / recordings.sample_rate} s: take the line out of wav.scp and run utils/fix_data_dir.sh"
                 )
-            elif not np.any(samples):
-                faults.append(f"{scp}:{i + 1}: {utt}: silent, every sample is 0: take the line out of wav.scp")
-            else:
-                writer(utt, (args.sample_rate, samples))
-                num_samples[utt] = len(samples)
+            if keep:
+                keep(i)
+        except RecipeError as error:
+            faults.append(str(error))
+            if len(faults) == HOPELESS == i - first + 1:
+                break
     if faults:
         shown = "\n  ".join(faults[:20])
         more = f"\n  … and {len(faults) - 20} more" if len(faults) > 20 else ""
         raise RecipeError(f"{len(faults)} of {len(recordings)} recordings cannot be used:\n  {shown}{more}")
     return num_samples
+
+
+def pack(recordings: Recordings, shortest: int, out_dir: Path, unfinished: Stamp) -> np.ndarray:
+    """Write the ark, or what is missing of it; returns the number of samples of each recording, (N,) int64."""
+    ark, scp = out_dir / "wav.ark", out_dir / "wav.scp.tmp"
+    if not unfinished.matches():
+        ark.write_bytes(b"")
+        scp.write_bytes(b"")
+        unfinished.write()
+    done = packed_before(recordings.ids, ark, scp)
+    if len(done):
+        log.info("%s: going on after %d recordings", ark, len(done))
+    samples = np.zeros(0, np.int16)
+    with open(ark, "ab") as samples_file, open(scp, "a", encoding="utf-8") as table:
+
+        def read(i: int) -> int:
+            nonlocal samples
+            samples = recordings.read(i)
+            return len(samples)
+
+        def write(i: int) -> None:
+            utt = recordings.ids[i]
+            if not np.any(samples):
+                raise RecipeError(
+                    f"{recordings.scp}:{i + 1}: {utt}: silent, every sample is 0: take the line out of wav.scp"
+                )
+            samples_file.write(f"{utt} ".encode())
+            table.write(f"{utt} {ark}:{samples_file.tell()}\n")
+            samples_file.write(packed_wav(samples, recordings.sample_rate))
+
+        num_samples = np.concatenate([done, check(recordings, read, shortest, write, len(done))])
+        samples_file.flush()
+        os.fsync(samples_file.fileno())
+    os.replace(scp, out_dir / "wav.scp")
+    unfinished.clear()
+    return num_samples
+
+
+def packed_before(ids: Sequence[str], ark: Path, scp: Path) -> np.ndarray:
+    """Lengths of the recordings that an interrupted run wrote whole; what follows them in both files is cut off."""
+    lines = [line for line in scp.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    utts, offsets = [line.split(" ", 1)[0] for line in lines], [int(line.rsplit(":", 1)[1]) for line in lines]
+    # A record ends where the id of the next one begins; of the last one nothing tells: it is written again.
+    ends = [offset - len(f"{utt} ".encode()) for utt, offset in zip(utts[1:], offsets[1:])]
+    size, whole = ark.stat().st_size, 0
+    while whole < len(ends) and ends[whole] <= size and utts[whole] == ids[whole]:
+        whole += 1
+    os.truncate(ark, ends[whole - 1] if whole else 0)
+    os.truncate(scp, len("".join(lines[:whole]).encode()))
+    return (np.array(ends[:whole], dtype=np.int64) - np.array(offsets[:whole], dtype=np.int64) - 44) // 2
 
 
 if __name__ == "__main__":

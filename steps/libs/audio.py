@@ -12,9 +12,13 @@ import numpy as np
 import soundfile
 
 from .cli import RecipeError
-from .datadir import read_table
+from .datadir import Column, read_columns
 
 _ARK = re.compile(r"^(.+):(\d+)$")
+_DURATION = re.compile(r"Duration: (\d+):(\d+):([\d.]+)")
+_FFMPEG = (".m4a", ".mp4", ".aac")  # what libsndfile does not read
+_STREAMED = 0x7FFFF000  # bytes: a WAV written to a pipe claims as many, or more
+_SLACK = 0.2  # s that a decoder may deliver less than the container says: AAC's frames and their padding
 
 
 class Recordings:
@@ -27,7 +31,7 @@ class Recordings:
         allow_pipes: run `command |` entries of wav.scp in a shell. Off, they are refused: a table is no program.
 
     Attributes:
-        ids: list of N utterance ids, sorted.
+        ids: N utterance ids, sorted.
         num_samples: (N,) int64.
 
     Raises:
@@ -38,48 +42,77 @@ class Recordings:
         self.scp = Path(data_dir) / "wav.scp"
         self.sample_rate = sample_rate
         self.allow_pipes = allow_pipes
-        table = read_table(self.scp)
-        self.ids = list(table)
-        self._where = list(table.values())
+        self.ids, self.where = read_columns(self.scp)
         lengths = self.scp.with_name("utt2num_samples")
         if not probe:
             return
         if lengths.exists():
-            counts = read_table(lengths)
-            if counts.keys() != table.keys():
+            ids, counts = read_columns(lengths)
+            if ids != self.ids:
                 raise RecipeError(f"{lengths}: its ids are not those of {self.scp}; run steps/pack_audio.py again")
-            self.num_samples = np.array([int(n) for n in counts.values()], dtype=np.int64)
+            try:
+                self.num_samples = counts.numbers()
+            except ValueError as error:
+                raise RecipeError(f"{lengths}: {error}; run steps/pack_audio.py again") from None
         else:
-            self.num_samples = np.array([self._probe(i) for i in range(len(self.ids))], dtype=np.int64)
+            self.num_samples = np.array([self.probe(i) for i in range(len(self.ids))], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def read(self, i: int, start: int = 0, num: int | None = None) -> np.ndarray:
         """Samples [start, start + num) of recording i as int16; fewer where it ends earlier."""
-        where = self._where[i]
+        where = self.where[i]
         try:
             packed = _ARK.match(where)
             if packed:
                 return _read_packed(packed[1], int(packed[2]), start, num)
+            if where.endswith(_FFMPEG):
+                return self._decode(where)[start:][:num]
+            if where.endswith(".wav") and (plain := self._read_wav(where, start, num)):
+                return plain[1]
             with self._open(where) as file:
                 self._check(file.samplerate, file.channels)
-                file.seek(start)
+                file.seek(min(start, file.frames))
                 return file.read(-1 if num is None else num, dtype="int16")
         except (OSError, ValueError, RuntimeError) as error:
             raise self._error(i, error) from error
 
-    def _probe(self, i: int) -> int:
-        where = self._where[i]
+    def probe(self, i: int) -> int:
+        """Number of samples of recording i, by its header."""
+        where = self.where[i]
         try:
             packed = _ARK.match(where)
             if packed:
                 return _packed_header(packed[1], int(packed[2]))[1] // 2
+            if where.endswith(_FFMPEG):
+                raise ValueError(
+                    "its length is known only when it is decoded: pack the recordings (steps/pack_audio.py)"
+                )
+            if where.endswith(".wav") and (plain := self._read_wav(where)):
+                return plain[0]
             with self._open(where) as file:
                 self._check(file.samplerate, file.channels)
                 return file.frames
         except (OSError, ValueError, RuntimeError) as error:
             raise self._error(i, error) from error
+
+    def _read_wav(self, where: str, start: int = 0, num: int | None = 0) -> tuple[int, np.ndarray] | None:
+        """Length and a stretch of a 16-bit mono WAV, in two reads; None if it is another kind of file."""
+        file = os.open(where, os.O_RDONLY)
+        try:
+            begin, size = _wav_header(os.pread(file, 512, 0), self.sample_rate)
+            if not begin:
+                return None
+            there = os.fstat(file).st_size - begin
+            if there < size < _STREAMED:
+                raise ValueError(f"cut short: {there} of {size} bytes of samples: fetch or convert the file again")
+            length = min(size, there) // 2
+            start = min(start, length)
+            num = length - start if num is None else min(num, length - start)
+            return length, np.frombuffer(os.pread(file, 2 * num, begin + 2 * start), dtype="<i2")
+        finally:
+            os.close(file)
 
     def _open(self, where: str) -> soundfile.SoundFile:
         if not where.endswith("|"):
@@ -93,6 +126,29 @@ class Recordings:
             raise ValueError(f"the command failed ({done.returncode}): {done.stderr.decode(errors='replace').strip()}")
         return soundfile.SoundFile(io.BytesIO(done.stdout))
 
+    def _decode(self, where: str) -> np.ndarray:
+        """All samples of a file that ffmpeg reads, as mono at the sample rate; as many as its container promises."""
+        command = ["ffmpeg", *"-nostdin -hide_banner -nostats -xerror -i".split(), f"file:{where}"]
+        command += f"-vn -ac 1 -ar {self.sample_rate} -f s16le -".split()
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except FileNotFoundError:
+            raise ValueError(
+                "the program ffmpeg, which reads m4a, is missing: apt-get install ffmpeg, or conda install ffmpeg"
+            ) from None
+        said = done.stderr.decode(errors="replace").strip()
+        if done.returncode:
+            raise ValueError(f"ffmpeg cannot decode it: {said.splitlines()[-1] if said else done.returncode}")
+        samples = np.frombuffer(done.stdout, dtype="<i2")
+        duration = _DURATION.search(said)
+        if duration:
+            hours, minutes, seconds = map(float, duration.groups())
+            expected = 3600 * hours + 60 * minutes + seconds
+            decoded = len(samples) / self.sample_rate
+            if decoded < expected - _SLACK:
+                raise ValueError(f"{decoded:.2f} s decoded of {expected:.2f} s: damaged, fetch the file again")
+        return samples
+
     def _check(self, rate: int, channels: int) -> None:
         if channels != 1:
             raise ValueError(f"{channels} channels, expected mono: convert it with `sox IN OUT remix -`")
@@ -103,7 +159,51 @@ class Recordings:
 
     def _error(self, i: int, error: Exception) -> RecipeError:
         reason = str(error) or type(error).__name__
-        return RecipeError(f"{self.scp}:{i + 1}: {self.ids[i]}: {reason} ({self._where[i]})")
+        if isinstance(error, FileNotFoundError):
+            reason = "no such file: mend the path, or take the line out and run utils/fix_data_dir.sh"
+        return RecipeError(f"{self.scp}:{i + 1}: {self.ids[i]}: {reason} ({self.where[i]})")
+
+
+def needs_ffmpeg(where: Column) -> bool:
+    """True if any of these entries of a wav.scp is read through ffmpeg."""
+    return any(np.strings.endswith(part, [s.encode() for s in _FFMPEG]).any() for part in where.parts())
+
+
+def packed_wav(samples: np.ndarray, sample_rate: int) -> bytes:
+    """A 16-bit mono WAV with the shortest header, 44 bytes: what stands in an ark after an id and a blank."""
+    size = 2 * len(samples)
+    head = struct.pack(
+        "<4sI8sIHHIIHH4sI",
+        b"RIFF",
+        size + 36,
+        b"WAVEfmt ",
+        16,
+        1,
+        1,
+        sample_rate,
+        2 * sample_rate,
+        2,
+        16,
+        b"data",
+        size,
+    )
+    return head + samples.astype("<i2", copy=False).tobytes()
+
+
+def _wav_header(head: bytes, sample_rate: int) -> tuple[int, int]:
+    """Byte offset and byte count of the samples of a 16-bit mono WAV at this rate; (0, 0) for anything else."""
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return 0, 0
+    at, known = 12, False
+    while at + 8 <= len(head):
+        name, size = struct.unpack_from("<4sI", head, at)
+        at += 8
+        if name == b"data":
+            return (at, size) if known else (0, 0)
+        if name == b"fmt ":
+            known = head[at : at + 16] == struct.pack("<HHIIHH", 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+        at += size + size % 2
+    return 0, 0
 
 
 @functools.lru_cache(maxsize=512)

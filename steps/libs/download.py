@@ -1,25 +1,30 @@
 """Downloads that resume and check, and archives unpacked without trusting their paths."""
 
+import bisect
 import hashlib
+import io
 import os
+import shutil
 import tarfile
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 
-from .cli import RecipeError, log
+from .cli import RecipeError, log, progress
 
 BLOCK = 1 << 20
 
 
-def fetch(urls: list[str], path: Path, sha256: str | None = None, size: int | None = None) -> Path:
+def fetch(urls: list[str], path: Path, digest: str | None = None, size: int | None = None) -> Path:
     """Download the first reachable URL to `path`, continuing a partial `path`.part; a finished `path` is kept.
 
     Args:
         urls: mirrors, in the order of preference.
         path: where to.
-        sha256: expected digest; None = unknown, then the digest found is logged so that it can be compared.
+        digest: expected SHA-256, or MD5 where only that is published (told apart by their length); None = unknown,
+            then the SHA-256 found is logged so that it can be compared.
         size: expected length in bytes, where known.
 
     Raises:
@@ -42,20 +47,31 @@ def fetch(urls: list[str], path: Path, sha256: str | None = None, size: int | No
             f"{path}: no mirror delivers it ({'; '.join(failures)}). Run the same command again to go on where it "
             "stopped, or fetch it by hand and give its folder with --corpus-dir"
         )
-    digest, found = hashlib.sha256(), part.stat().st_size
-    with open(part, "rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    if (size and found != size) or (sha256 and digest.hexdigest() != sha256.lower()):
+    found, length = digest_of(part, digest), part.stat().st_size
+    if (size and length != size) or (digest and found != digest.lower()):
         bad = path.with_name(path.name + ".bad")
         os.replace(part, bad)
         raise RecipeError(
-            f"{bad}: {found} bytes with sha256 {digest.hexdigest()}, expected {size or 'any size'} and "
-            f"{sha256 or 'any digest'}: damaged on the way, or another version; remove it and run again"
+            f"{bad}: {length} bytes with {kind_of(digest)} {found}, expected {size or 'any size'} and "
+            f"{digest or 'any digest'}: damaged on the way, or another version; remove it and run again"
         )
     os.replace(part, path)
-    log.info("%s: %d bytes, sha256 %s", path, found, digest.hexdigest())
+    log.info("%s: %d bytes, %s %s", path, length, kind_of(digest), found)
     return path
+
+
+def kind_of(digest: str | None) -> str:
+    """md5 or sha256, by the length of a digest; sha256 where none is known."""
+    return "md5" if digest and len(digest) == 32 else "sha256"
+
+
+def digest_of(path: Path, like: str | None = None) -> str:
+    """Digest of a file's contents in hexadecimal, of the kind that `like` is."""
+    digest = hashlib.new(kind_of(like))
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _download(url: str, part: Path) -> None:
@@ -111,3 +127,88 @@ def unpack(archive: Path, out_dir: Path, strip: int = 0) -> None:
     for item in part.iterdir():
         os.replace(item, out_dir / item.name)
     part.rmdir()
+
+
+class Joined(io.RawIOBase):
+    """Files that were cut from one, read as that one; nothing is copied.
+
+    Args:
+        parts: the files in order.
+    """
+
+    def __init__(self, parts: list[Path]):
+        self._files = [open(part, "rb") for part in parts]  # noqa: SIM115  # closed by close()
+        self._ends = [0]
+        for part in parts:
+            self._ends.append(self._ends[-1] + part.stat().st_size)
+        self._at = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._ends[-1])[whence]
+        return self._at
+
+    def readinto(self, buffer) -> int:
+        if self._at >= self._ends[-1]:
+            return 0
+        which = bisect.bisect_right(self._ends, self._at) - 1
+        self._files[which].seek(self._at - self._ends[which])
+        done = self._files[which].readinto(buffer)  # up to the part's end; whoever wants more asks again
+        self._at += done
+        return done
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+        super().close()
+
+
+def unzip(parts: list[Path], out_dir: Path) -> None:
+    """Unpack a zip, whole or in parts, into `out_dir`; files that are there in full size are kept.
+
+    Every file is held to the archive's CRC-32 and appears whole or not at all, so an interrupted run goes on.
+
+    Raises:
+        RecipeError: a damaged or incomplete archive, a member that would leave the directory, too little room.
+    """
+    names = parts[0] if len(parts) == 1 else f"{parts[0]} … {parts[-1].name}"
+    try:
+        with zipfile.ZipFile(io.BufferedReader(Joined(parts), BLOCK)) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            wanted = []
+            for member in members:
+                inside = PurePosixPath(member.filename)
+                if inside.is_absolute() or ".." in inside.parts:
+                    raise RecipeError(f"{names}: its member {member.filename} would leave {out_dir}: do not trust it")
+                path = out_dir / inside
+                if not (path.exists() and path.stat().st_size == member.file_size):
+                    wanted.append((member, path))
+            room, need = shutil.disk_usage(_existing(out_dir)).free, sum(member.file_size for member, _ in wanted)
+            if need > room:
+                raise RecipeError(
+                    f"{out_dir}: {need >> 30} GiB to unpack, {room >> 30} GiB free: make room, or name a larger disk"
+                )
+            log.info("%s: %d of %d files to unpack, %.1f GiB", names, len(wanted), len(members), need / 2**30)
+            for member, path in progress(wanted, len(wanted), "files"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part = path.with_name(path.name + ".tmp")
+                with archive.open(member) as source, open(part, "wb") as target:
+                    shutil.copyfileobj(source, target, BLOCK)
+                os.replace(part, path)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        raise RecipeError(
+            f"{names}: cannot unpack it: {error}; a part is missing, out of order or damaged: fetch it again"
+        ) from error
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
