@@ -21,7 +21,8 @@ data=$1 out=$2 tables=${3//,/ } script=$4
 shift 4
 name=$(basename "$script" .py)
 log=${log:-$out/log/$name.JOB.log}
-cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# nproc answers with OMP_NUM_THREADS where that is set
+cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 [ "$nj" != auto ] || nj=$cores
 [ -s "$data/utt2spk" ] || { echo "$0: $data/utt2spk is missing or empty: run the stage that makes it" >&2; exit 1; }
 utts=$(wc -l <"$data/utt2spk")

@@ -323,15 +323,22 @@ if [ -n "$name" ]; then
   log=${log//"$name"/"$SLURM_ARRAY_TASK_ID"}
   command=${command//"$name"/"$SLURM_ARRAY_TASK_ID"}
 fi
+restart=${SLURM_RESTART_COUNT:-0}
 # A task that Slurm starts a second time (lost node, pre-emption) goes on below its first try.
-if [ "${SLURM_RESTART_COUNT:-0}" -eq 0 ]; then : >"$log" || exit 1; fi
+if [ "$restart" -eq 0 ]; then : >"$log" || exit 1; fi
 exec >>"$log" 2>&1 </dev/null
+# Slurm starts a task again as soon as it has lost sight of the node, where the first try may well live on. The log is
+# locked by all that a try started; the next one waits for it to die, or to end well.
+if [ "$restart" -gt 0 ]; then printf '# Start %d, on %s\n' "$((restart + 1))" "$HOSTNAME"; fi
+if command -v flock >/dev/null; then flock 1; fi
+end=$(tail -n 3 "$log" | sed -n "/^# Accounting: job=$job\$/,\$p" | grep '^# Finished at .* with status 0$')
+if [ "$restart" -gt 0 ] && [ -n "$end" ]; then exit 0; fi
 printf '# Running on %s\n# Started at %(%a %b %e %H:%M:%S %Z %Y)T\n' "$HOSTNAME" -1 || exit 1
 for variable in "${!SLURM_@}"; do printf '# %s=%s\n' "$variable" "${!variable}"; done
 printf '# %s\n' "${command//$'\n'/$'\n'# }"
 if [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then  # where the processes of several nodes meet
-  MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
-  export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
+  MASTER_ADDR=$(scontrol show node "$SLURMD_NODENAME" | sed -n 's/.*\<NodeAddr=\([^ ]*\).*/\1/p')
+  export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 fi
 if [ -f ./path.sh ]; then . ./path.sh; fi
 set +eu

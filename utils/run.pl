@@ -159,6 +159,7 @@ sub default_limit {
     return int(@devices / $gpu) || 1 if $gpu;
     my ($counter) = grep { in_path($_->[0]) } ['nproc'], ['getconf', '_NPROCESSORS_ONLN'];
     my $cores = 10;
+    delete local @ENV{qw(OMP_NUM_THREADS OMP_THREAD_LIMIT)};  # nproc would answer with these
     if ($counter && open(my $count, '-|', @$counter)) {
         my $line = <$count> // '';
         close $count;

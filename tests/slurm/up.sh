@@ -20,8 +20,7 @@ mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 [ ! -e "$dir/slurmctld.pid" ] || error "$dir/slurmctld.pid is there: tests/slurm/down.sh $dir first"
 mkdir -p "$dir"/{state,log}
-port=$((21000 + $$ % 4000 * 8))
-cores=$(nproc)
+port=$((21000 + $$ % 1400 * 8))  # below those the kernel gives out
 memory=$(awk '/^MemTotal/ { print int($2 / 1024 * 0.4) }' /proc/meminfo)
 
 # A munged of its own: key, socket and logs in the folder. munged wants them out of other people's reach, which a
@@ -31,8 +30,18 @@ chmod 600 "$dir/munge.key"
 munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-file="$dir/munged.pid" \
   --log-file="$dir/log/munged.log" --seed-file="$dir/munge.seed" --num-threads=2
 
+# Memory is held by cgroups where root may make them, as in most containers with cgroup v1, else by Slurm's own polling.
+limits=$(printf '%s\n' ProctrackType=proctrack/linuxproc TaskPlugin=task/none JobAcctGatherType=jobacct_gather/linux \
+  JobAcctGatherFrequency=task=1 JobAcctGatherParams=OverMemoryKill)
+if [ -z "${SLURM_NO_CGROUPS:-}" ] && mkdir "/sys/fs/cgroup/memory/probe$$" 2>/dev/null; then
+  rmdir "/sys/fs/cgroup/memory/probe$$"
+  limits=$(printf '%s\n' ProctrackType=proctrack/cgroup TaskPlugin=task/cgroup JobAcctGatherType=jobacct_gather/none)
+  printf '%s\n' CgroupPlugin=cgroup/v1 CgroupAutomount=no ConstrainRAMSpace=yes ConstrainSwapSpace=yes \
+    AllowedSwapSpace=0 >"$dir/cgroup.conf"
+fi
+
 # Two slurmd on one host: a node name, port, pid file and spool of its own each (%n is the node's name). Each node
-# claims the machine's processors; linuxproc and the polling of memory need no cgroups, so it runs in a container.
+# claims eight processors, whatever there are: the tests count on them.
 cat >"$dir/slurm.conf" <<CONF
 ClusterName=test
 SlurmctldHost=localhost(127.0.0.1)
@@ -48,13 +57,9 @@ SlurmctldPidFile=$dir/slurmctld.pid
 SlurmdPidFile=$dir/slurmd-%n.pid
 SlurmctldLogFile=$dir/log/slurmctld.log
 SlurmdLogFile=$dir/log/slurmd-%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=1
-JobAcctGatherParams=OverMemoryKill
+$limits
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
@@ -69,8 +74,8 @@ OverTimeLimit=0
 MaxArraySize=2001
 MaxJobCount=10000
 GresTypes=gpu
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=$cores RealMemory=$memory Gres=gpu:1
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=$cores RealMemory=$memory Gres=gpu:1
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=8 RealMemory=$memory Gres=gpu:1
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=8 RealMemory=$memory Gres=gpu:1
 PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 CONF
 printf 'NodeName=n%d Name=gpu Count=1 File=/dev/null\n' 1 2 >"$dir/gres.conf"  # GPUs in name only

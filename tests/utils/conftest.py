@@ -1,15 +1,13 @@
 """The commands under test are run as a user runs them, in a folder of their own."""
 
 import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from harness import ON_SLURM, SBIN, Shell, Slurm
 
-UTILS = Path(__file__).resolve().parents[2] / "utils"
-
+UP_DOWN = Path(__file__).resolve().parents[1] / "slurm"
 SBATCH = r"""#!/usr/bin/env bash
 # Stands in for Slurm: runs the tasks one after the other in the background and prints a job number.
 printf '%s\n' "$*" >>"$STUB/calls"
@@ -22,60 +20,6 @@ for part in ${array//,/ }; do tasks+=" $(seq ${part%-*} ${part#*-})"; done
 echo $! >"$STUB/pid"
 echo "$SLURM_JOB_ID"
 """
-
-
-class Shell:
-    """Runs utils/NAME with words; keeps status, standard output and error of the last run."""
-
-    def __init__(self, cwd: Path):
-        self.cwd = cwd
-        self.env = dict(os.environ)
-
-    def start(self, name, *words, **options):
-        command = [str(UTILS / name), *map(str, words)]
-        return subprocess.Popen(
-            command,
-            cwd=self.cwd,
-            env=self.env,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            **options,
-        )
-
-    def __call__(self, name, *words):
-        process = self.start(name, *words)
-        self.out, self.err = process.communicate(timeout=60)
-        return process.returncode
-
-    def interrupt(self, name, *words, until: str, sent=signal.SIGINT):
-        """Runs the command, sends it a signal once the file `until` exists, and returns its status."""
-        process = self.start(name, *words)
-        wait_for((self.cwd / until).exists)
-        process.send_signal(sent)
-        self.out, self.err = process.communicate(timeout=30)
-        return process.returncode
-
-    def log(self, path):
-        return (self.cwd / path).read_text().splitlines()
-
-    def output(self, path):
-        """What the job itself wrote."""
-        return [line for line in self.log(path) if not line.startswith("# ") and line != "#"]
-
-    def write(self, path, text):
-        path = self.cwd / path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -96,7 +40,26 @@ def stub(shell):
     return shell
 
 
-@pytest.fixture(params=["run.pl", "queue.pl"])
-def wrapper(request, stub):
-    """(name, shell): what holds for both wrappers is tested on both."""
-    return request.param, stub
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """A real Slurm of two nodes; its environment."""
+    folder = tmp_path_factory.mktemp("slurm")
+    env = {**os.environ, "PATH": SBIN, "SLURM_CONF": str(folder / "slurm.conf")}
+    try:
+        subprocess.run([UP_DOWN / "up.sh", folder], env=env, check=True)
+        yield env
+    finally:
+        subprocess.run([UP_DOWN / "down.sh", folder], env=env, check=True)
+
+
+@pytest.fixture
+def slurm(cluster, tmp_path):
+    return Slurm(tmp_path, cluster)
+
+
+@pytest.fixture(params=["run.pl", "queue.pl", pytest.param("slurm", marks=ON_SLURM)])
+def wrapper(request):
+    """(name, shell): what holds for both wrappers is tested on both, and for queue.pl on a real Slurm, too."""
+    if request.param == "slurm":
+        return "queue.pl", request.getfixturevalue("slurm")
+    return request.param, request.getfixturevalue("stub")
