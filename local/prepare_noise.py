@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Make noise clips and room impulse responses for augmentation.
+"""Make noise clips and room impulse responses for augmentation, or describe those of MUSAN and RIRS_NOISES.
 
-They are synthetic, so that the recipe runs without a download; where MUSAN and the RIRS_NOISES set are at hand, data
-directories of those can take their place. All is 16 kHz mono int16, a function of the seed and the same bytes from
-run to run. A finished output of the same settings is reused, any other is made anew.
+Without these they are synthetic, so that the recipe runs without a download: 16 kHz mono int16, a function of the seed
+and the same bytes from run to run. A finished output of the same settings is reused, any other is made anew.
 
   noise  30 clips: coloured, gusts, hum, clicks, machines; 15 of music: chords and a beat; with --speech 15 of babble:
          4 to 8 utterances at once; each 5 to 10 s. The speaker in utt2spk is the kind (noise, music, babble), which
@@ -11,12 +10,18 @@ run to run. A finished output of the same settings is reused, any other is made 
   rirs   200 rooms with a microphone in each: a direct path, early reflections, a decaying noise tail, reverberation
          times of 0.1 to 0.7 s, at most 0.8 s long; through a filter of up to some 20 dB between bass and treble
 
+With --musan, noise is MUSAN's 930 clips of noise, 660 of music and 426 of speech; with --rirs-noises, rirs are the
+simulated rooms of RIRS_NOISES, 10 of the 100 responses of each of the 600 rooms (they differ in the places of speaker
+and microphone), or all. local/noise_corpora.py gets both. Files stay where they are.
+
 Reads   DATA_DIR/wav.scp of a training set, for babble (audio files, or entries file.ark:offset)
-Writes  OUT_DIR/{noise,rirs}/{wav.scp,utt2spk,spk2utt,utt2dur}, OUT_DIR/{noise,rirs}/wav/*.wav
+        MUSAN_DIR/{noise,music,speech}/*/*.wav, RIRS_DIR/simulated_rirs/*room/*/*.wav
+Writes  OUT_DIR/{noise,rirs}/{wav.scp,utt2spk,spk2utt,utt2dur}, OUT_DIR/{noise,rirs}/wav/*.wav (synthetic ones)
         OUT_DIR/noise.json, the settings, when all else is finished
 
 Example:
     local/prepare_noise.py data/mini --speech data/mini/train
+    local/prepare_noise.py data/voxceleb --musan /corpora/musan --rirs-noises /corpora/RIRS_NOISES
 """
 
 import sys
@@ -29,8 +34,9 @@ import rebuild
 from acoustics import RATE, coloured_noise, db, microphone, rms, room_response, write_wav
 from libs.audio import Recordings
 from libs.cli import RecipeError, log, parser, progress, run
-from libs.datadir import write_data_dir
+from libs.datadir import write_data_dir, write_table
 from libs.stamp import Stamp
+from noise_corpora import musan_clips, simulated_rooms
 from scipy import signal
 
 RECIPE = 2  # counts changes of what is drawn below, so that an older output is made anew
@@ -43,27 +49,42 @@ def main() -> None:
     args.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="where noise/ and rirs/ go")
     args.add_argument("--seed", type=int, default=0, help="another seed, other clips and rooms (default 0)")
     args.add_argument("--speech", metavar="DATA_DIR", type=Path, help="training set for babble (default: no babble)")
+    args.add_argument("--musan", metavar="MUSAN_DIR", type=Path, help="noise from here (default: synthetic)")
+    args.add_argument("--rirs-noises", metavar="RIRS_DIR", type=Path, help="rooms from here (default: synthetic)")
+    args.add_argument(
+        "--rirs-per-room", type=int, default=10, help="of 100; every GPU holds all in memory (default: 10)"
+    )
     args = args.parse_args()
     if args.seed < 0:
         raise RecipeError(f"--seed {args.seed}: must be 0 or more")
     speech = None
-    if args.speech:
+    if args.speech and not args.musan:
         speech = Recordings(args.speech, RATE, probe=False)
         if len(speech) < 8:
             raise RecipeError(f"{speech.scp}: babble takes 8 utterances or more, found {len(speech)}")
 
     out_dir = args.out_dir.absolute()
+    if not 1 <= args.rirs_per_room <= 100:
+        raise RecipeError(f"--rirs-per-room {args.rirs_per_room}: choose 1 to 100")
     settings = {"recipe": RECIPE, "seed": args.seed, "clips": CLIPS, "rooms": ROOMS}
+    published: dict[str, dict[str, Path]] = {}
+    if args.musan:
+        published["noise"] = musan_clips(args.musan)
+        settings["musan"] = str(args.musan.absolute())
+    if args.rirs_noises:
+        published["rirs"] = simulated_rooms(args.rirs_noises, args.rirs_per_room)
+        settings |= {"rirs_noises": str(args.rirs_noises.absolute()), "rirs_per_room": args.rirs_per_room}
     stamp = Stamp(out_dir / "noise.json", settings, [speech.scp if speech else None])
     kinds = [kind for kind in CLIPS if kind != "babble" or speech]
     names = {
         "noise": [(kind, i) for kind in kinds for i in range(CLIPS[kind])],
         "rirs": [("rir", i) for i in range(ROOMS)],
     }
+    names |= {part: [] for part in published}
     paths = {
         part: {f"{kind}-{i + 1:04d}": out_dir / part / "wav" / f"{kind}-{i + 1:04d}.wav" for kind, i in clips}
         for part, clips in names.items()
-    }
+    } | published
     tables = [out_dir / part / table for part in names for table in ("wav.scp", "utt2spk", "spk2utt", "utt2dur")]
     if (
         stamp.matches()
@@ -73,10 +94,9 @@ def main() -> None:
         log.info("%s: noise and rirs finished before with these settings, reused", out_dir)
         return
     rebuild.begin(stamp, [out_dir / part for part in names])
-    if not speech:
+    if not speech and not args.musan:
         log.info("no babble: no training set was named with --speech")
     work = [(part, kind, i) for part, clips in names.items() for kind, i in clips]
-    durations: dict[str, dict[str, str]] = {part: {} for part in names}
     for part, kind, i in progress(work, len(work), "clips"):
         rng = np.random.default_rng([args.seed, [*CLIPS, "rir"].index(kind), i])
         if kind == "rir":
@@ -85,11 +105,13 @@ def main() -> None:
             length = int(rng.uniform(5, 10) * RATE)
             x = babble(rng, length, speech) if kind == "babble" else MAKERS[kind](rng, length)
             x = x * min(db(-25) / rms(x), 0.9 / np.max(np.abs(x)))
-        utt = f"{kind}-{i + 1:04d}"
-        write_wav(paths[part][utt], x)
-        durations[part][utt] = f"{len(x) / RATE:.3f}"
+        write_wav(paths[part][f"{kind}-{i + 1:04d}"], x)
     for part, wav in paths.items():
-        write_data_dir(out_dir / part, wav, {utt: utt.split("-")[0] for utt in wav}, utt2dur=durations[part])
+        write_data_dir(out_dir / part, wav, {utt: utt.split("-")[0] for utt in wav})
+        samples = Recordings(out_dir / part, RATE).num_samples.tolist()
+        lengths = dict(zip(sorted(wav), samples))
+        write_table(out_dir / part / "utt2num_samples", lengths)
+        write_table(out_dir / part / "utt2dur", {utt: f"{length / RATE:.3f}" for utt, length in lengths.items()})
     rebuild.finish(stamp)
     log.info("%s: %d noise clips, %d impulse responses", out_dir, len(paths["noise"]), len(paths["rirs"]))
 

@@ -109,7 +109,7 @@ def pack(recordings: Recordings, shortest: int, out_dir: Path, unfinished: Stamp
     if len(done):
         log.info("%s: going on after %d recordings", ark, len(done))
     samples = np.zeros(0, np.int16)
-    with open(ark, "ab") as samples_file, open(scp, "a", encoding="utf-8") as table:
+    with open(ark, "ab") as samples_file, open(scp, "a", 1, encoding="utf-8") as table:  # by line: what a kill leaves
 
         def read(i: int) -> int:
             nonlocal samples

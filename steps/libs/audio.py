@@ -128,7 +128,7 @@ class Recordings:
 
     def _decode(self, where: str) -> np.ndarray:
         """All samples of a file that ffmpeg reads, as mono at the sample rate; as many as its container promises."""
-        command = ["ffmpeg", *"-nostdin -hide_banner -nostats -xerror -i".split(), f"file:{where}"]
+        command = ["ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-xerror", "-i", f"file:{where}"]
         command += f"-vn -ac 1 -ar {self.sample_rate} -f s16le -".split()
         try:
             done = subprocess.run(command, capture_output=True, check=False)
