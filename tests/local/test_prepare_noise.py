@@ -1,15 +1,21 @@
 """local/prepare_noise.py makes the same clips and rooms each time, as ordinary data directories."""
 
 import hashlib
+import http.server
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
+import zipfile
 from collections import Counter
 
 import kaldiio
 import numpy as np
 import pytest
 import soundfile
+from libs.augment import Augmenter
+from libs.config import load_config
 from libs.datadir import read_table
 
 
@@ -117,3 +123,85 @@ def test_mistakes_are_named(root, tmp_path):
     done = command(root, tmp_path, check=False)
     assert done.returncode == 1 and f"{tmp_path}/noise: already there" in done.stderr
     assert (tmp_path / "noise/wav.scp").exists()
+
+
+@pytest.fixture(scope="module")
+def openslr(tmp_path_factory):
+    """MUSAN and RIRS_NOISES as OpenSLR has them, with a few short files, behind a server that can go on."""
+    top = tmp_path_factory.mktemp("openslr")
+    rng = np.random.default_rng(0)
+
+    def wav(path, samples):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, (3000 * rng.standard_normal(samples)).astype(np.int16), 16000)
+
+    for name in ("noise/free-sound", "music/fma", "speech/librivox"):
+        for i in range(3):
+            wav(top / "musan" / name / f"{name.replace('/', '-')}-{i:04d}.wav", 24000)
+    for size in ("smallroom", "largeroom"):
+        for i in range(12):
+            wav(top / f"RIRS_NOISES/simulated_rirs/{size}/Room001/Room001-{i + 1:05d}.wav", 4000)
+    wav(top / "RIRS_NOISES/pointsource_noises/noise-free-sound-0000.wav", 4000)
+    (top / "site").mkdir()
+    with tarfile.open(top / "site/musan.tar.gz", "w:gz") as tar:
+        tar.add(top / "musan", "musan")
+    with zipfile.ZipFile(top / "site/rirs_noises.zip", "w") as archive:
+        for path in sorted((top / "RIRS_NOISES").rglob("*.wav")):
+            archive.write(path, path.relative_to(top))
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            data = (top / "site" / self.path[1:]).read_bytes()
+            first = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            self.send_response(206 if first else 200)
+            self.send_header("Content-Length", str(len(data) - first))
+            self.end_headers()
+            self.wfile.write(data[first:])
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", top / "site"
+        server.shutdown()
+        thread.join()
+
+
+def test_published_noise_is_downloaded_checked_and_augments(root, script, openslr, tmp_path):
+    url, site = openslr
+    for corpus, name in (("musan", "musan.tar.gz"), ("rirs", "rirs_noises.zip")):
+        where = ["local/noise_corpora.py", corpus, tmp_path / corpus, "--url", f"{url}/{name}"]
+        done = script(*where, check=False)  # not the published archive
+        assert done.returncode == 1 and "md5" in done.stderr and "remove it and run again" in done.stderr
+        (tmp_path / f"{name}.bad").unlink()
+        data = (site / name).read_bytes()
+        (tmp_path / f"{name}.part").write_bytes(data[: len(data) // 2])
+        done = script(*where, "--digest", hashlib.md5(data).hexdigest())
+        assert f"from byte {len(data) // 2} of {len(data)}" in done.stdout
+        (tmp_path / name).unlink()
+        assert "there already" in script(*where).stdout
+
+    places = ["--musan", tmp_path / "musan", "--rirs-noises", tmp_path / "rirs", "--rirs-per-room", 5]
+    done = command(root, tmp_path / "data", *places)
+    assert "3 clips, MUSAN has 930" in done.stdout and "2 rooms, 24 responses" in done.stdout
+    assert Counter(read_table(tmp_path / "data/noise/utt2spk").values()) == {"noise": 3, "music": 3, "speech": 3}
+    assert len(read_table(tmp_path / "data/rirs/wav.scp")) == 10
+    assert "reused" in command(root, tmp_path / "data", *places).stdout
+    assert not (tmp_path / "data/noise/wav").exists()
+    for part in ("noise", "rirs"):
+        words = ["--no-feats", "--no-spk-sort", tmp_path / "data" / part]
+        subprocess.run([root / "utils/validate_data_dir.sh", *words], check=True, capture_output=True)
+    augmenter = Augmenter(load_config("augment"), tmp_path / "data/noise", tmp_path / "data/rirs", 16000)
+    assert augmenter.rirs.shape[0] == 10 and set(augmenter.by_kind) == {"noise", "music", "speech"}
+    plans = [augmenter.draw(np.random.default_rng(i), 16000) for i in range(40)]
+    assert {plan[2] is None for plan in plans} == {True, False}
+
+    # One of them synthetic, the other not; and folders that are something else.
+    command(root, tmp_path / "data", *places[2:])
+    assert set(read_table(tmp_path / "data/noise/utt2spk").values()) == {"noise", "music"}
+    done = command(root, tmp_path / "data", "--musan", tmp_path / "rirs", check=False)
+    assert done.returncode == 1 and "this is not MUSAN" in done.stderr
+    done = command(root, tmp_path / "data", "--rirs-noises", tmp_path / "musan", check=False)
+    assert done.returncode == 1 and "this is not RIRS_NOISES" in done.stderr
