@@ -4,9 +4,12 @@ Every score here is an inner product of a vector for the enrolment side with one
 PLDA (whose ratios libs/plda.py writes in that form) share what follows.
 """
 
-import numpy as np
+from multiprocessing.pool import ThreadPool
 
-ROWS, COLUMNS = 1024, 20480  # tile of scores against a cohort: 84 MB
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+ROWS, COLUMNS = 1024, 2048  # tile of scores against a cohort: 8 MB
 
 
 def unit_length(x: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
@@ -56,10 +59,12 @@ def cohort_statistics(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each vector's scores against a cohort.
 
+    The threads that the matrix product would have take a tile each, so that what follows the product is shared as well.
+
     Args:
         x, cohort: (N, D) and (M, D); scores are their inner products.
         top: the highest scores alone (AS-norm), at most M; 0 or M = all of them (S-norm), from the cohort's moments.
-        rows, columns: tile of scores held at once.
+        rows, columns: tile of scores that a thread holds at once; rows below 65536.
 
     Returns:
         (N,) means and (N,) standard deviations, float32.
@@ -70,17 +75,16 @@ def cohort_statistics(
         variance = np.einsum("nd,nd->n", x @ np.atleast_2d(spread), x)
         return (x @ centre).astype(np.float32), _deviation(variance)
     mean, deviation = np.empty(len(x), dtype=np.float32), np.empty(len(x), dtype=np.float32)
-    columns = max(columns, top)
-    tile = np.empty(min(rows, len(x)) * min(columns, len(cohort)), dtype=np.result_type(x, cohort))
-    for start in range(0, len(x), rows):
-        part = x[start : start + rows]
-        best = None
-        for first in range(0, len(cohort), columns):
-            block = cohort[first : first + columns]
-            scores = np.matmul(part, block.T, out=tile[: len(part) * len(block)].reshape(len(part), len(block)))
-            best = _highest(scores, top) if best is None else _merge(best, scores)
+    cohort = cohort[np.random.default_rng(0).permutation(len(cohort))]
+
+    def tile(start: int) -> None:
+        best = _highest(x[start : start + rows], cohort, top, columns)
         mean[start : start + rows] = best.mean(1)
         deviation[start : start + rows] = _deviation(best.var(1))
+
+    threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+    with threadpool_limits(1, "blas"), ThreadPool(threads) as pool:
+        pool.map(tile, range(0, len(x), rows), chunksize=1)
     return mean, deviation
 
 
@@ -89,40 +93,50 @@ def _deviation(variance: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
 
 
-def _highest(scores: np.ndarray, top: int) -> np.ndarray:
-    """The `top` highest of each row, rising.
+def _highest(x: np.ndarray, cohort: np.ndarray, top: int, columns: int) -> np.ndarray:
+    """The `top` highest of each row of x · cohort', rising, `cohort` in random order.
 
-    A full selection costs more than the scores themselves. A sample of each row gives a bound that nearly always keeps
-    a few more than `top`; the few rows where it keeps fewer are selected in full.
+    A full selection costs as much as the scores themselves. Here the members seen so far give each row a bound, which
+    nearly always lets through a few more than `top`; the few rows where it lets through fewer are selected in full.
     """
-    width = scores.shape[1]
-    sample = scores[:, :: max(1, width // 500)]
-    expected = top * sample.shape[1] / width
-    keep = int(expected + 4 * np.sqrt(expected)) + 1
-    if 4 * keep > sample.shape[1]:
-        return np.sort(np.partition(scores, width - top, axis=1)[:, width - top :], axis=1)
-    pool, counts = _reaching(scores, np.partition(sample, sample.shape[1] - keep, axis=1)[:, sample.shape[1] - keep])
-    best = np.full((len(scores), top), -np.inf, dtype=scores.dtype)
-    taken = min(top, pool.shape[1])
-    best[:, top - taken :] = np.sort(pool, axis=1)[:, pool.shape[1] - taken :]
-    short = counts < top
-    best[short] = np.sort(scores[short], axis=1)[:, width - top :]
+    width = 512 * -(-top // 350)  # a row's pool; numpy sorts rows of up to 512 in a third of the time of longer ones
+    if len(cohort) < 2 * width:
+        return _select(x @ cohort.T, top)
+    pool = np.sort(x @ cohort[:width].T, axis=1)
+    tile, mask = np.empty(len(x) * columns, dtype=pool.dtype), np.empty(len(x) * columns, dtype=bool)
+    bound, redo = np.full((len(x), 1), -np.inf, dtype=pool.dtype), np.zeros(len(x), dtype=bool)
+    seen = width
+    while seen < len(cohort):
+        share = seen / len(cohort)
+        keep = min(top, int(top * share + 4 * np.sqrt(top * share * (1 - share))) + 1)
+        bound = np.maximum(bound, pool[:, width - keep, None])
+        # What lies below the bound in the pool may be overwritten.
+        used = np.zeros(len(x), dtype=np.int64)
+        until = min(4 * seen, len(cohort))
+        for first in range(seen, until, columns):
+            block = cohort[first : min(first + columns, until)]
+            shape, size = (len(x), len(block)), len(x) * len(block)
+            scores = np.matmul(x, block.T, out=tile[:size].reshape(shape))
+            found = np.flatnonzero(np.greater_equal(scores, bound, out=mask[:size].reshape(shape)))
+            counts = np.diff(np.searchsorted(found, np.arange(len(x) + 1) * len(block)))
+            crowded = used + counts > width - keep
+            if crowded.any():
+                redo |= crowded
+                found = found[~np.repeat(crowded, counts)]
+                counts[crowded] = 0
+            begin = np.arange(len(x)) * width + used - (np.cumsum(counts) - counts)
+            pool.ravel()[np.arange(len(found)) + np.repeat(begin, counts)] = scores.ravel()[found]
+            used += counts
+        pool.sort(axis=1)
+        seen = until
+    best = pool[:, width - top :]
+    redo |= best[:, 0] < bound[:, 0]
+    best[redo] = _select(x[redo] @ cohort.T, top)
     return best
 
 
-def _merge(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The highest of each row of `best` and `scores`, rising; as many as `best` has."""
-    pool, _ = _reaching(scores, best[:, 0])
-    return np.sort(np.concatenate([best, pool], axis=1), axis=1)[:, pool.shape[1] :]
-
-
-def _reaching(scores: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The scores of each row that reach its bound, padded with -inf to one width, and their numbers."""
-    found = np.flatnonzero(scores >= bound[:, None])
-    counts = np.diff(np.searchsorted(found, np.arange(len(scores) + 1) * scores.shape[1]))
-    pool = np.full((len(scores), counts.max()), -np.inf, dtype=scores.dtype)
-    pool[np.arange(counts.max()) < counts[:, None]] = scores.ravel()[found]
-    return pool, counts
+def _select(scores: np.ndarray, top: int) -> np.ndarray:
+    return np.sort(scores, axis=1)[:, scores.shape[1] - top :]
 
 
 def as_norm(scores: np.ndarray, enrol_statistics, test_statistics, rows, columns) -> np.ndarray:
