@@ -29,8 +29,9 @@ class Column(Sequence):
     def of(cls, strings: Iterable[str]) -> "Column":
         """A column of strings that are in memory."""
         encoded = [string.encode() for string in strings]
-        stop = np.cumsum([len(e) for e in encoded], dtype=np.int64)
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), np.concatenate([[0], stop[:-1]]).astype(np.int64), stop)
+        lengths = np.array([len(e) for e in encoded], dtype=np.int64)
+        stop = np.cumsum(lengths)
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), stop - lengths, stop)
 
     def __len__(self) -> int:
         return len(self._start)

@@ -125,6 +125,14 @@ def test_the_test_set_of_voxceleb2_never_trains(tree, prepare, tmp_path):
     assert truth == {folder.name for folder in speakers[2:]}
 
 
+def test_every_configuration_is_known_and_valid(root, script):
+    files = sorted((root / "conf/voxceleb").rglob("*.yaml"))
+    assert {"dino.yaml", "dlglc.yaml", "cluster.yaml", "ecapa1024", "1gpu"} <= {
+        p.name for p in (root / "conf/voxceleb").iterdir()
+    }
+    script("steps/check_configs.py", *files)
+
+
 def zip_tree(tree, folder, path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted((tree / folder).rglob("*.*")):
