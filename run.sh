@@ -18,6 +18,9 @@ corpus_dir=      # where the corpus is, or where stage 0 puts it; empty = data/<
 exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
 initial=dino     # encoder that each round starts from: dino, or previous (the round before)
+labels=          # of the first round, "utterance label" lines of your own; empty = the clusters of DINO's embeddings
+variant=round    # name of the rounds: <exp>/<variant>1, <variant>2, …; another one stands beside the first
+change=          # keys of conf/dlglc.yaml that this variant changes, e.g. "gate.mode=fixed correction.mode=none"
 seed=0           # of everything that is drawn
 cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
 nj=auto          # parallel jobs over utterances; auto = one per core
@@ -87,13 +90,14 @@ if stage 5 "rounds of dynamic loss gate and label correction"; then
   previous=dino
   for round in $(seq $rounds); do
     [ $initial = dino ] && from=dino || from=$previous
-    train $exp/round$round steps/train_dlglc.py --config $(conf dlglc) $common --round $round \
-      --embeddings $exp/$from/train/embedding.scp \
-      $data/train $exp/$previous/clusters/utt2cluster $exp/$from/model.pt $exp/round$round
-    $run steps/gate_quality.py $exp/round$round $exp/$previous/clusters/utt2cluster $data/train/utt2spk.truth
-    previous=round$round
-    embed $previous train
-    cluster $previous
+    system=$variant$round
+    labels=${labels:-$exp/$previous/clusters/utt2cluster}
+    train $exp/$system steps/train_dlglc.py --config $(conf dlglc) ${change:+--set $change} $common --round $round \
+      --embeddings $exp/$from/train/embedding.scp $data/train $labels $exp/$from/model.pt $exp/$system
+    $run steps/gate_quality.py $exp/$system $labels $data/train/utt2spk.truth
+    embed $system train
+    cluster $system
+    previous=$system labels=
   done
 fi
 
@@ -102,7 +106,7 @@ if stage 6 "scoring"; then
     $cmd $exp/mfcc/log/$set.log local/mfcc_baseline.py $data/$set $exp/mfcc/$set
   done
   score mfcc cosine --backend cosine
-  for system in untrained dino $(seq -f round%g $rounds); do
+  for system in untrained dino $(seq -f $variant%g $rounds); do
     embed $system eval
     score $system cosine --backend cosine
     score $system asnorm --backend cosine --cohort $exp/$system/train/embedding.scp

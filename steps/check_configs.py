@@ -39,8 +39,10 @@ def check(idea: str, config: dict, data: Path | None) -> None:
     if idea == "fbank":
         Fbank(config)
     if idea == "dino":
+        if config["on_collapse"] not in ("stop", "warn"):
+            raise RecipeError(f"on_collapse '{config['on_collapse']}': choose stop or warn")
         build_optimiser(build_encoder(config["encoder"], 80), config["optimiser"])
-    if idea == "dlglc" and config["gate"]["mode"] != "dynamic":
+    if idea == "dlglc":
         decide_gate(config["gate"], None, None, 1)
     if idea in ("dino", "dlglc"):
         learning_rate(config["optimiser"], config["epochs"], config["epochs"], config["batch_size"])

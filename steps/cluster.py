@@ -9,6 +9,7 @@ Example
     steps/cluster.py exp/mini/dino/train/embedding.scp exp/mini/dino/clusters --num-clusters 100
 """
 
+import functools
 import json
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from libs.config import add_config_options, load_config
 from libs.datadir import read_table, write_table, write_text
 from libs.kmeans import kmeans
 from libs.training import Processes
+from libs.whitening import total_whitening, within_class_whitening
 from scipy.cluster.hierarchy import fcluster, linkage
 
 
@@ -48,13 +50,20 @@ def main():
     ids, points = read_embeddings(args.embedding_scp)
     if config["subtract_mean"]:
         points = points - points.mean(0)
-    found = kmeans(
-        points,
-        starts,
+    search = functools.partial(
+        kmeans,
+        num_clusters=starts,
         **{k: config[k] for k in ("spherical", "init", "restarts", "max_iter", "tolerance")},
         seed=args.seed,
         device=Processes(args.device).device,
     )
+    unit = unit_length(points)
+    if config["whiten"]:
+        points = unit @ total_whitening(unit, config["whiten"])
+    found = search(points)
+    for _ in range(config["wccn_passes"]):
+        points = unit @ within_class_whitening(unit, found.labels)
+        found = search(points)
     labels, centroids, objective = found.labels, found.centroids, found.objective
     if starts > clusters:
         labels = merge(centroids, clusters)[labels]

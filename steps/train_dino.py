@@ -2,7 +2,8 @@
 """Stage I: DINO pretraining of a speaker encoder on unlabelled speech.
 
 Reads   DATA_DIR/wav.scp (or feats.scp with input: feats), noise and impulse response directories.
-Writes  OUT_DIR/{config.yaml, command, metrics.jsonl, checkpoint.pt, model.pt}; model.pt is the teacher.
+Writes  OUT_DIR/{config.yaml, command, metrics.jsonl, checkpoint.pt, model.pt}; model.pt is the teacher, epochs/NN.pt
+        that of epoch NN where keep_every asks for it.
         Resumes where it stopped; a finished run is left alone. With epochs=0 model.pt is the untrained encoder.
 
 Example
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import torch
 from libs import cli, models
+from libs.cli import RecipeError, log
 from libs.config import add_config_options, load_config
 from libs.dataset import Views, open_crops
 from libs.dino import (
+    collapse,
     cosine_consistency,
     dino_loss,
     ema_update,
@@ -50,12 +53,12 @@ class EncoderWithHead(nn.Module):
 class Dino(Task):
     """Student, teacher and centre (method: docstrings of libs/dino.py)."""
 
-    def __init__(self, config: dict, fbank: Fbank, views: Views, processes: Processes):
+    def __init__(self, config: dict, fbank: Fbank, views: Views, processes: Processes, save):
         student = EncoderWithHead(
             build_encoder(config["encoder"], fbank.num_mel_bins),
             DinoHead(config["encoder"]["embedding_dim"], **config["head"]),
         )
-        self.config, self.processes, self.views = config, processes, views
+        self.config, self.processes, self.views, self.save = config, processes, views, save
         self.teacher = processes.synchronise(copy.deepcopy(student).to(processes.device).requires_grad_(False))
         self.module = processes.wrap(student)
         self.student = student if processes.world == 1 else self.module.module
@@ -91,10 +94,22 @@ class Dino(Task):
         ema_update(*self.pairs, teacher_momentum(self.config["teacher_momentum"], progress))
 
     def end_epoch(self, epoch):
+        every = self.config["keep_every"]
+        if every and (epoch + 1) % every == 0 and self.processes.first:
+            self.save(f"epochs/{epoch + 1:02d}.pt", self.teacher.encoder.state_dict())
         if epoch >= self.config["epochs"] - self.config["average_epochs"]:
             for name, value in self.teacher.encoder.state_dict().items():
                 self.sum_of_teachers[name] = self.sum_of_teachers.get(name, 0) + value.double()
         return {}
+
+    def judge_epoch(self, epoch, figures):
+        """Say, or stop, when the outputs are alike once the learning rate is up."""
+        reason = collapse(figures, self.config["head"]["outputs"])
+        if reason is None or epoch + 1 <= self.config["optimiser"]["warmup_epochs"]:
+            return
+        if self.config["on_collapse"] == "stop":
+            raise RecipeError(f"collapse after epoch {epoch + 1}: {reason}; on_collapse: warn goes on nevertheless")
+        log.info("collapse: %s", reason)
 
     def averaged_teacher(self) -> dict:
         """The teacher's encoder, averaged over its last epochs; the current one before any."""
@@ -138,12 +153,15 @@ def main():
     processes = Processes(args.device)
     if prepare_run(args.out_dir, config, stamp, processes, args.overwrite):
         set_seed(args.seed)
-        task = Dino(config, fbank, Views(fbank.to(processes.device), augmenter), processes)
+
+        def save(name, state):
+            (args.out_dir / name).parent.mkdir(exist_ok=True)
+            models.save_model(args.out_dir / name, config["encoder"], fbank_config, state, config["input"])
+
+        task = Dino(config, fbank, Views(fbank.to(processes.device), augmenter), processes, save)
         fit(task, crops, config, args.out_dir, processes)
         if processes.first:
-            models.save_model(
-                args.out_dir / "model.pt", config["encoder"], fbank_config, task.averaged_teacher(), config["input"]
-            )
+            save("model.pt", task.averaged_teacher())
     processes.close()
 
 

@@ -30,6 +30,13 @@ from libs.training import Processes, Task, add_training_options, fit, prepare_ru
 from torch import nn
 
 DROPPED, KEPT, CORRECTED = 0, 1, 2
+GATE_FALLBACKS = {
+    "previous": "the mixture's densities do not cross between its means; the previous threshold stands in",
+    "posterior": "the mixture's densities do not cross between its means; the point of posterior 0.5 stands in",
+    "none": "the mixture's densities do not cross between its means; every label is trusted in this epoch",
+    "opened": "the threshold would keep next to nothing; every label is trusted in this epoch. A later gate.from_epoch "
+    "lets the losses fall first",
+}
 
 
 class EncoderWithClassifier(nn.Module):
@@ -73,15 +80,8 @@ class DlgLc(Task):
         else:
             losses = None if self.previous_losses is None else self.previous_losses.numpy()
             self.gate = decide_gate(gate, losses, self.last_threshold, self.round)
-            if self.gate.how in ("previous", "posterior", "none"):
-                log.info(
-                    "gate: the mixture's densities do not cross between its means; %s",
-                    {
-                        "previous": "the previous threshold stands in",
-                        "posterior": "the point of posterior 0.5 stands in",
-                        "none": "every label is trusted in this epoch",
-                    }[self.gate.how],
-                )
+            if self.gate.how in GATE_FALLBACKS:
+                log.info("gate: %s", GATE_FALLBACKS[self.gate.how])
             if self.gate.how == "crossing":
                 self.last_threshold = self.gate.threshold
 
@@ -141,12 +141,8 @@ class DlgLc(Task):
             )
         count = len(self.decision)
         shares = (torch.bincount(self.decision.long(), minlength=3).double() / count).tolist()
-        if self.gate.how != "off" and not 0.01 < shares[KEPT] < 0.999:
-            log.info(
-                "gate: it keeps %.1f %% of the labels: %s",
-                100 * shares[KEPT],
-                "more clusters, or a later gate.from_epoch" if shares[KEPT] < 0.5 else "it has nothing to refuse",
-            )
+        if math.isfinite(self.gate.threshold) and shares[KEPT] > 0.999:
+            log.info("gate: it keeps every label: it has nothing to refuse, and costs nothing")
         self.previous_losses = self.losses
         self._clear()
         finite = math.isfinite(self.gate.threshold)

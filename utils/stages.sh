@@ -14,9 +14,11 @@ done
 _corpora=$(for f in local/prepare_*.py; do basename "$f" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
 [ -f "local/prepare_$corpus.py" ] || _stages_fail "no local/prepare_$corpus.py: --corpus is one of $_corpora"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _stages_fail "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
-for _name in corpus_dir exp; do
+for _name in corpus_dir exp labels; do
   [[ ${!_name} != *[[:space:]]* ]] || _stages_fail "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
+[[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
+  _stages_fail "--variant takes small letters, a name that no other system has, not '$variant'"
 [[ $initial == dino || $initial == previous ]] || _stages_fail "--initial takes dino or previous, not '$initial'"
 
 data=data/$corpus

@@ -75,3 +75,29 @@ def health(teacher: torch.Tensor, embeddings: torch.Tensor) -> dict[str, torch.T
         "batch_entropy": -torch.xlogy(mean, mean).sum(),
         "embedding_std": unit.std(0).mean() * unit.shape[1] ** 0.5,
     }
+
+
+def collapse(figures: dict, outputs: int) -> str | None:
+    """What an epoch's health figures say is wrong, and the remedy; None when they are fine.
+
+    Args:
+        figures: teacher_entropy, batch_entropy and embedding_std, see health().
+        outputs: number of prototypes K.
+    """
+    full = math.log(outputs)
+    if figures["teacher_entropy"] > 0.98 * full:
+        return (
+            f"every output is uniform (teacher_entropy {figures['teacher_entropy']:.2f} of ln K = {full:.2f}): lower "
+            "teacher_temperature, or the learning rate"
+        )
+    if figures["batch_entropy"] < 0.1 * full:
+        return (
+            f"all utterances fall on the same prototypes (batch_entropy {figures['batch_entropy']:.2f} of ln K = "
+            f"{full:.2f}): lower centre_momentum so that the centre follows, or raise teacher_temperature"
+        )
+    if figures["embedding_std"] < 0.1:
+        return (
+            f"all embeddings are alike (embedding_std {figures['embedding_std']:.3f}, healthy is near 1): lower the "
+            "learning rate, or begin anew with another seed"
+        )
+    return None

@@ -15,7 +15,7 @@ class GateDecision:
 
     Attributes:
         threshold: on ln(loss); a label with a smaller log-loss is trusted. inf = every label is.
-        how: what the threshold is: off, fixed, crossing, previous, posterior, none.
+        how: what the threshold is: off, fixed, crossing, previous, posterior, none, opened (it kept too little).
         mixture: weights, means, variances of the fitted mixture on ln(loss), or None.
     """
 
@@ -44,18 +44,37 @@ def decide_gate(config: dict, losses: np.ndarray | None, previous: float | None,
         round_number: from 1; a fixed gate takes its threshold of this round (the last one beyond the list).
 
     Raises:
-        RecipeError: unknown mode.
+        RecipeError: unknown mode; a threshold that keeps less than min_kept of the labels where on_failure is stop.
     """
+    if config["mode"] not in ("dynamic", "fixed", "none"):
+        raise RecipeError(f"gate.mode '{config['mode']}': choose dynamic, fixed or none")
+    if config["on_failure"] not in ("open", "stop"):
+        raise RecipeError(f"gate.on_failure '{config['on_failure']}': choose open or stop")
     if config["mode"] == "none":
         return GateDecision(math.inf, "off")
+    statistic = None if losses is None else log_losses(losses[np.isfinite(losses)])
     if config["mode"] == "fixed":
         thresholds = config["fixed_thresholds"]
-        return GateDecision(math.log(thresholds[min(round_number, len(thresholds)) - 1]), "fixed")
-    if config["mode"] != "dynamic":
-        raise RecipeError(f"gate.mode '{config['mode']}': choose dynamic, fixed or none")
-    if losses is None:
+        decision = GateDecision(math.log(thresholds[min(round_number, len(thresholds)) - 1]), "fixed")
+    elif statistic is None:
         return GateDecision(math.inf, "none")
-    statistic = log_losses(losses[np.isfinite(losses)])
+    else:
+        decision = _fitted(statistic, previous)
+    if statistic is None:
+        return decision
+    kept = float(np.mean(statistic <= decision.threshold))
+    if kept >= config["min_kept"]:
+        return decision
+    if config["on_failure"] == "stop":
+        raise RecipeError(
+            f"gate: a threshold of {math.exp(decision.threshold):.3g} on the loss keeps {100 * kept:.2f} % of the "
+            "labels: let it begin later (gate.from_epoch), once the losses have fallen, or take other clusters"
+        )
+    return GateDecision(math.inf, "opened", decision.mixture)
+
+
+def _fitted(statistic: np.ndarray, previous: float | None) -> GateDecision:
+    """The dynamic threshold, from the log-losses of the epoch before."""
     fit = fit_gmm(statistic)
     mixture = {name: [float(v) for v in getattr(fit, name)] for name in ("weights", "means", "variances")}
     threshold, between_means = crossing(fit)

@@ -176,6 +176,9 @@ class Task:
         """Further figures for the epoch's line of metrics.jsonl."""
         return {}
 
+    def judge_epoch(self, epoch: int, figures: dict) -> None:
+        """Look at the epoch's line of metrics.jsonl, once it is written; a RecipeError ends the run."""
+
 
 def add_training_options(parser) -> None:
     """The options that both trainers share."""
@@ -369,6 +372,7 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
             write_text(metrics_path, "\n".join(lines) + "\n")
             shown = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in list(line.items())[1:])
             log.info("epoch %d of %d: %s, %.0f s left", epoch + 1, epochs, shown, left)
+        task.judge_epoch(epoch, line)
         checkpoint(epoch + 1, 0, sums)
         saved_at = time.monotonic()
 

@@ -41,16 +41,27 @@ def test_fixed_thresholds_follow_the_rounds():
 
 def test_without_a_crossing_the_previous_threshold_stands_in_and_nothing_raises():
     same = np.full(500, 2.0)
-    assert decide_gate(GATE, same, 0.3, 1).threshold == 0.3
-    assert decide_gate(GATE, same, 0.3, 1).how == "previous"
+    assert decide_gate(GATE, same, 0.9, 1).threshold == 0.9
+    assert decide_gate(GATE, same, 0.9, 1).how == "previous"
     assert decide_gate(GATE, same, None, 1).how in ("posterior", "none")
     assert decide_gate(GATE, None, None, 1).threshold == math.inf
+
+
+def test_a_gate_that_would_keep_nothing_opens_or_stops():
+    high = np.exp(np.random.default_rng(0).normal(2.0, 0.1, 500))
+    for gate, values in (({**GATE, "mode": "fixed"}, high), (GATE, np.full(500, 7.0))):
+        decision = decide_gate(gate, values, -3.0, 1)
+        assert (decision.threshold, decision.how) == (math.inf, "opened")
+    with pytest.raises(RecipeError, match=r"keeps 0\.00 % of the labels.*gate\.from_epoch"):
+        decide_gate({**GATE, "mode": "fixed", "on_failure": "stop"}, high, None, 1)
 
 
 def test_off_and_unknown():
     assert decide_gate({**GATE, "mode": "none"}, losses(), None, 1).threshold == math.inf
     with pytest.raises(RecipeError, match=r"gate\.mode"):
         decide_gate({**GATE, "mode": "soft"}, losses(), None, 1)
+    with pytest.raises(RecipeError, match=r"on_failure"):
+        decide_gate({**GATE, "on_failure": "close"}, losses(), None, 1)
 
 
 def test_sharpened_targets():

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Compare the systems of several experiments that differ in their seed only: mean and spread, plot, significance.
+
+Reads   EXP_DIR/<system>/{scores/*.json, scores/*, clusters/quality.json, gate_quality.jsonl, stamp.json}, one EXP_DIR
+        per seed; with --utt2spk and --trials also the true speakers, to resample them.
+Writes  OUT_DIR/RESULTS.md, OUT_DIR/results.json (the records of all seeds), OUT_DIR/eer.svg (EER of each variant by
+        round); with --against one table for each system named there, of how the others differ from it.
+
+Differences are paired twice. Over seeds: mean difference of the seeds that both systems have, with Student's 95 %
+interval. Over speakers: the systems' EERs under the same draws of evaluation speakers, averaged over seeds.
+
+Example
+    steps/compare_systems.py --trials data/mini/eval/trials --utt2spk data/mini/eval/utt2spk.truth --against lgl3 \\
+        exp/mini-ablation exp/mini-ablation/seed0 exp/mini-ablation/seed1 exp/mini-ablation/seed2
+"""
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from libs import cli
+from libs.bootstrap import bootstrap, interval
+from libs.cli import RecipeError, log
+from libs.datadir import read_table, read_trials, write_text
+from libs.metrics import roc
+from libs.results import describe_origin, read_experiment
+from libs.scores import read_scores
+from scipy.stats import t as student
+
+matplotlib.use("svg")  # no display is asked for
+matplotlib.rcParams["svg.hashsalt"] = "dlg-lc"  # the same figures give the same file
+from matplotlib import pyplot  # noqa: E402
+
+BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}
+
+
+def main():
+    parser = cli.parser(__doc__)
+    parser.add_argument("--trials", type=Path, help="evaluation trials, to resample their speakers")
+    parser.add_argument("--utt2spk", type=Path, help="their true speakers")
+    parser.add_argument("--against", action="append", default=[], metavar="SYSTEM", help="compare all others with this")
+    parser.add_argument("--draws", type=int, default=1000, help="of speakers (default: 1000)")
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("exp_dir", type=Path, nargs="+")
+    args = parser.parse_args()
+    if bool(args.trials) != bool(args.utt2spk):
+        raise RecipeError("--trials and --utt2spk belong together: give both or none")
+
+    found: dict[tuple[str, str], dict[Path, dict]] = {}
+    for exp_dir in args.exp_dir:
+        for record in read_experiment(exp_dir):
+            found.setdefault((record["system"], record["backend"]), {})[exp_dir] = record
+    systems = list(dict.fromkeys(system for system, _ in found))
+    unknown = next((name for name in args.against if name not in systems), None)
+    if unknown:
+        raise RecipeError(f"--against {unknown}: no such system in {args.exp_dir[0]}: choose of {', '.join(systems)}")
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    records = [record for group in found.values() for record in group.values()]
+    write_text(args.out_dir / "results.json", json.dumps(records, indent=1) + "\n")
+    plot(found, args.out_dir / "eer.svg")
+    parts = [
+        f"# Results of {args.out_dir}",
+        f"{len(args.exp_dir)} seeds; mean ± standard deviation (n - 1). {describe_origin()} Labels and trials serve "
+        "this report only. Kept and corrected: share of the labels in the last epoch and, in brackets, how many of "
+        "them were right by the true speakers, in percent; for corrected ones before → after.",
+        overview(found, systems),
+        "![EER by round](eer.svg)",
+    ]
+    for reference in args.against:
+        log.info("comparing with %s", reference)
+        parts += [f"## Difference to {reference}", differences(found, systems, reference, args)]
+    write_text(args.out_dir / "RESULTS.md", "\n\n".join(parts) + "\n")
+    print(parts[2])
+
+
+def overview(found: dict, systems: list[str]) -> str:
+    """The table of all systems."""
+    head = ["system", *(f"EER % {name}" for name in BACKENDS.values()), "minDCF 0.05 cosine", "minDCF 0.05 PLDA"]
+    head += ["NMI", "purity", "kept %", "corrected %", "seeds"]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for system in systems:
+        groups = {backend: list(found.get((system, backend), {}).values()) for backend in BACKENDS}
+        any_backend = next(group for group in groups.values() if group)
+        row = [system, *(spread([r["eer"] for r in groups[b]], 2) for b in BACKENDS)]
+        row += [spread([r["mindcf_0.05"] for r in groups[b]], 3) for b in ("cosine", "plda")]
+        row += [spread([r[key] for r in any_backend], 3) for key in ("nmi", "purity")]
+        gates = [r["gate"] for r in any_backend if r["gate"]]
+        row += [gate_cell(gates, "kept", ["kept_right"])]
+        row += [gate_cell(gates, "corrected", ["corrected_right_before", "corrected_right"])]
+        rows.append([*row, str(len(any_backend))])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def spread(values: list, digits: int) -> str:
+    """Mean ± standard deviation of the values that are there."""
+    values = [v for v in values if v is not None]
+    if not values:
+        return "–"
+    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{deviation}"
+
+
+def gate_cell(gates: list[dict], share: str, precisions: list[str]) -> str:
+    """A share in percent with its precisions in brackets, means over seeds."""
+    if not gates or not any(gate[share] for gate in gates):
+        return "–"
+    means = [np.mean([gate[key] for gate in gates if gate[key] is not None]) for key in precisions]
+    return f"{100 * np.mean([gate[share] for gate in gates]):.0f} ({' → '.join(f'{100 * m:.0f}' for m in means)})"
+
+
+def differences(found: dict, systems: list[str], reference: str, args) -> str:
+    """How each system's EER differs from the reference's, with both intervals."""
+    rows = [
+        "| system | back-end | EER less | relative % | 95 % over seeds | 95 % over speakers | share of draws above |"
+    ]
+    rows.append("|---|---|---:|---:|---:|---:|---:|")
+    for (system, backend), group in found.items():
+        others = found.get((reference, backend), {})
+        both = [exp_dir for exp_dir in group if exp_dir in others]
+        if system == reference or not both:
+            continue
+        ours, theirs = (np.array([g[e]["eer"] for e in both]) for g in (group, others))
+        drawn = speaker_draws(both, system, reference, backend, args) if args.trials else None
+        rows.append(
+            f"| {system} | {BACKENDS.get(backend, backend)} | {np.mean(ours - theirs):+.2f} | "
+            f"{100 * np.mean(ours - theirs) / np.mean(theirs):+.1f} | {cell(student_interval(ours - theirs))} | "
+            f"{cell(drawn and interval(drawn))} | {f'{np.mean(np.array(drawn) > 0):.3f}' if drawn else '–'} |"
+        )
+    return "\n".join(rows)
+
+
+def student_interval(values: np.ndarray) -> list[float] | None:
+    """95 % interval of the mean of normal values, None of a single one."""
+    if len(values) < 2:
+        return None
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return [values.mean() - half, values.mean() + half]
+
+
+def cell(bounds: list[float] | None) -> str:
+    return "–" if bounds is None else f"{bounds[0]:+.2f} … {bounds[1]:+.2f}"
+
+
+def speaker_draws(exp_dirs: list[Path], system: str, reference: str, backend: str, args) -> list[float]:
+    """EER of the system less the reference's, mean over experiments, under each draw of evaluation speakers."""
+    enrol, test, target = read_trials(args.trials)
+    table = read_table(args.utt2spk)
+    speakers = [np.array([table[utt] for utt in side]) for side in (enrol, test)]
+    files = [e / name / "scores" / backend for name in (system, reference) for e in exp_dirs]
+    curves = [roc(read_scores(file, enrol, test, args.trials), np.array(target)) for file in files]
+    eers = bootstrap(curves, *speakers, (), 1.0, 1.0, args.draws, 0)[:, :, 0]
+    return (eers[: len(exp_dirs)] - eers[len(exp_dirs) :]).mean(0).tolist()
+
+
+def plot(found: dict, path: Path) -> None:
+    """EER of cosine and PLDA by round, one line per variant; systems without rounds as levels."""
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    for axis, backend in zip(axes, ("cosine", "plda")):
+        variants: dict[str, dict[int, list[float]]] = {}
+        for (system, which), group in found.items():
+            eers = [r["eer"] for r in group.values()]
+            numbered = re.fullmatch(r"([a-z_-]+?)(\d+)", system)
+            if which != backend or system == "untrained":
+                continue
+            if numbered:
+                variants.setdefault(numbered[1], {})[int(numbered[2])] = eers
+            else:
+                axis.axhline(np.mean(eers), linestyle=":", color="grey", linewidth=1)
+                axis.annotate(system, (1, np.mean(eers)), xycoords=("axes fraction", "data"), fontsize=7, ha="right")
+        for name, rounds in variants.items():
+            means = [np.mean(v) for v in rounds.values()]
+            errors = [np.std(v, ddof=1) if len(v) > 1 else 0 for v in rounds.values()]
+            axis.errorbar(list(rounds), means, errors, marker="o", capsize=3, linewidth=1.2, label=name)
+        axis.set(title=BACKENDS[backend], xlabel="round", ylabel="EER %")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        if variants:
+            axis.legend(fontsize=8)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,42 @@
+"""Linear maps that even out a space of embeddings before cosines are taken in it, learned without labels."""
+
+import numpy as np
+
+from .backend import group_means
+
+
+def total_whitening(points: np.ndarray, power: float) -> np.ndarray:
+    """Divide each principal direction of (N, D) points by its variance to `power`.
+
+    0 changes nothing, 0.5 makes all directions equal, noise included; between the two the few directions that carry
+    most of the variance, of unlabelled speech often the channel, lose their weight and the small ones do not take over.
+
+    Returns:
+        (D, D) float32 matrix, applied as points @ matrix.
+    """
+    return _power(np.cov(points.T.astype(np.float64)), -power)
+
+
+def within_class_whitening(points: np.ndarray, labels: np.ndarray, shrinkage: float = 0.05) -> np.ndarray:
+    """Within-class covariance normalisation (Hatch, Kajarekar, Stolcke, Interspeech 2006) with clusters as classes.
+
+    Args:
+        points: (N, D).
+        labels: (N,) clusters 0 to K-1, none of them empty. Those of one member tell nothing and change nothing.
+        shrinkage: share of the mean variance that is added to every direction; holds where members are few.
+
+    Returns:
+        (D, D) float32 matrix, applied as points @ matrix.
+    """
+    means, sizes = group_means(points, np.arange(len(points)), labels)
+    apart = (points - means[labels]).astype(np.float64)
+    within = apart.T @ apart / max(len(points) - len(sizes), 1)
+    within += shrinkage * np.trace(within) / len(within) * np.eye(len(within))
+    return _power(within, -0.5)
+
+
+def _power(covariance: np.ndarray, power: float) -> np.ndarray:
+    """A power of a symmetric matrix; directions without variance are taken as a ten-thousandth of the largest."""
+    variances, directions = np.linalg.eigh(covariance)
+    floor = max(1e-4 * variances[-1], 1e-12)
+    return (directions * (np.maximum(variances, 0) + floor) ** power @ directions.T).astype(np.float32)
