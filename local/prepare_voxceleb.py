@@ -7,10 +7,11 @@ Chung et al. 2018).
 
 The audio cannot be downloaded without registration: put it, or links to it, under CORPUS_DIR, which is only read. Any
 layout will do in which a file's path ends in SPEAKER/VIDEO/NUMBER.EXTENSION (id00012/21Uxsk56VDQ/00001.m4a), as .wav,
-.flac or .m4a (which ffmpeg decodes in stage 1); where an utterance is there more than once, in this order. Archives are
-unpacked into WORK_DIR: vox1_dev_wav.zip, vox1_test_wav.zip and vox2_dev_aac.zip (vox2_aac.zip), or the parts they
-come in (vox2_dev_aac_partaa …), which need not be joined. VoxCeleb1 is told from VoxCeleb2 by its speakers' numbers,
-VoxCeleb2's test set from its development set by a folder `test` in the path, or by vox2_meta.csv.
+.flac or .m4a (decoded in stage 1 by FFmpeg's libraries: pip install av); where an utterance is there more than once,
+the first of these. Archives are unpacked into WORK_DIR: vox1_dev_wav.zip, vox1_test_wav.zip and vox2_dev_aac.zip
+(vox2_aac.zip), or the parts they come in (vox2_dev_aac_partaa …), which need not be joined. VoxCeleb1 is told from
+VoxCeleb2 by its speakers' numbers, VoxCeleb2's test set from its development set by a folder `test` in the path, or by
+vox2_meta.csv.
 
 Reads   CORPUS_DIR and WORK_DIR: audio, vox2_meta.csv and trial lists (veri_test2.txt …) where they are there.
 Writes  WORK_DIR/audio/, WORK_DIR/trials/ (stage 0)
@@ -27,12 +28,14 @@ Example
     local/prepare_voxceleb.py data /corpora/voxceleb data/voxceleb/local
 """
 
+import importlib.util
 import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
 from libs import cli
+from libs.audio import NO_AV
 from libs.cli import RecipeError, log
 from libs.datadir import read_trials, write_lines
 from libs.download import digest_of, fetch, unzip
@@ -94,11 +97,8 @@ def make_data(args) -> None:
     speech = audio["vox2_dev"]
     if not speech:
         raise RecipeError(f"{args.corpus_dir}: not one utterance of VoxCeleb2's development set to train on")
-    if any(path.endswith(".m4a") for path in speech.values()) and not shutil.which("ffmpeg"):
-        raise RecipeError(
-            "VoxCeleb2 is there as .m4a, which the program ffmpeg decodes, and ffmpeg is missing: apt-get install "
-            "ffmpeg, or conda install ffmpeg, also where jobs run; or convert the files to 16 kHz mono WAV"
-        )
+    if any(path.endswith(".m4a") for path in speech.values()) and not importlib.util.find_spec("av"):
+        raise RecipeError(f"{args.corpus_dir}: {NO_AV}: pip install av; or convert the files to 16 kHz mono WAV")
     write_unlabelled(args.out_dir / "train", speech)
     voices = audio["vox1_dev"] | audio["vox1_test"]
     tried: set[str] = set()

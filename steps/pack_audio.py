@@ -7,8 +7,8 @@ than a million files. m4a is always packed: it cannot be cropped without decodin
 
 Packing that was interrupted goes on after the last whole recording.
 
-Reads   DATA_DIR/wav.scp: files that libsndfile or ffmpeg (m4a) reads, `x.ark:offset`, or, with --allow-pipes,
-        `command |`.
+Reads   DATA_DIR/wav.scp: files that libsndfile reads, m4a (with the Python package av), `x.ark:offset`, or, with
+        --allow-pipes, `command |`.
 Writes  OUT_DIR/{wav.ark, wav.scp, utt2num_samples, utt2dur}. A recording that is missing, damaged, not mono, of another
         sample rate, empty or shorter than --min-seconds is an error by line; all are listed before the script fails.
 

@@ -16,7 +16,6 @@ import argparse
 import os
 import random
 import string
-import subprocess
 import sys
 from pathlib import Path
 
@@ -105,10 +104,13 @@ def write_audio(path: Path, samples: np.ndarray) -> None:
     if path.suffix != ".m4a":
         soundfile.write(path, samples, RATE)
         return
-    wav = path.with_suffix(".tmp.wav")
-    soundfile.write(wav, samples, RATE)
-    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", wav, "-c:a", "aac", path], check=True)
-    wav.unlink()
+    import av
+
+    with av.open(path, "w") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None] / np.float32(32768), format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        container.mux([packet for part in (frame, None) for packet in stream.encode(part)])
 
 
 def draw_trials(rng: random.Random, voices: dict[str, list[str]], count: int):

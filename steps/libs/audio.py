@@ -12,12 +12,12 @@ import numpy as np
 import soundfile
 
 from .cli import RecipeError
-from .datadir import Column, read_columns
+from .datadir import read_columns
 
 _ARK = re.compile(r"^(.+):(\d+)$")
-_DURATION = re.compile(r"Duration: (\d+):(\d+):([\d.]+)")
 _FFMPEG = (".m4a", ".mp4", ".aac")  # what libsndfile does not read
 _STREAMED = 0x7FFFF000  # bytes: a WAV written to a pipe claims as many, or more
+NO_AV = "m4a is read by the Python package av (FFmpeg's libraries), which is missing"
 _SLACK = 0.2  # s that a decoder may deliver less than the container says: AAC's frames and their padding
 
 
@@ -127,26 +127,24 @@ class Recordings:
         return soundfile.SoundFile(io.BytesIO(done.stdout))
 
     def _decode(self, where: str) -> np.ndarray:
-        """All samples of a file that ffmpeg reads, as mono at the sample rate; as many as its container promises."""
-        command = ["ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-xerror", "-i", f"file:{where}"]
-        command += f"-vn -ac 1 -ar {self.sample_rate} -f s16le -".split()
+        """All samples of a file that FFmpeg reads, as mono at the sample rate; as many as its container promises."""
         try:
-            done = subprocess.run(command, capture_output=True, check=False)
-        except FileNotFoundError:
-            raise ValueError(
-                "the program ffmpeg, which reads m4a, is missing: apt-get install ffmpeg, or conda install ffmpeg"
-            ) from None
-        said = done.stderr.decode(errors="replace").strip()
-        if done.returncode:
-            raise ValueError(f"ffmpeg cannot decode it: {said.splitlines()[-1] if said else done.returncode}")
-        samples = np.frombuffer(done.stdout, dtype="<i2")
-        duration = _DURATION.search(said)
-        if duration:
-            hours, minutes, seconds = map(float, duration.groups())
-            expected = 3600 * hours + 60 * minutes + seconds
-            decoded = len(samples) / self.sample_rate
-            if decoded < expected - _SLACK:
-                raise ValueError(f"{decoded:.2f} s decoded of {expected:.2f} s: damaged, fetch the file again")
+            import av  # here, as nothing but m4a needs it
+        except ImportError:
+            raise ValueError(f"{NO_AV}: pip install av") from None
+        try:
+            with av.open(where) as container:
+                stream = container.streams.audio[0]
+                expected = float(stream.duration * stream.time_base) if stream.duration else 0.0
+                resampler = av.AudioResampler(format="s16", layout="mono", rate=self.sample_rate)
+                frames = [part for frame in container.decode(stream) for part in resampler.resample(frame)]
+                frames += resampler.resample(None)
+        except (av.FFmpegError, IndexError) as error:
+            raise ValueError(f"cannot decode it: {error}: fetch the file again") from error
+        samples = np.concatenate([np.zeros(0, np.int16), *(frame.to_ndarray()[0] for frame in frames)])
+        decoded = len(samples) / self.sample_rate
+        if decoded < expected - _SLACK:
+            raise ValueError(f"{decoded:.2f} s decoded of {expected:.2f} s: damaged, fetch the file again")
         return samples
 
     def _check(self, rate: int, channels: int) -> None:
@@ -162,11 +160,6 @@ class Recordings:
         if isinstance(error, FileNotFoundError):
             reason = "no such file: mend the path, or take the line out and run utils/fix_data_dir.sh"
         return RecipeError(f"{self.scp}:{i + 1}: {self.ids[i]}: {reason} ({self.where[i]})")
-
-
-def needs_ffmpeg(where: Column) -> bool:
-    """True if any of these entries of a wav.scp is read through ffmpeg."""
-    return any(np.strings.endswith(part, [s.encode() for s in _FFMPEG]).any() for part in where.parts())
 
 
 def packed_wav(samples: np.ndarray, sample_rate: int) -> bytes:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from multiprocessing import Process
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +67,16 @@ mixture = fit_gmm(losses)
 note(f"means {mixture.means.round(3).tolist()} in {time.monotonic() - before:.3f} s")
 """,
 }
+DRAW = """
+import numpy as np
+from libs.archive import write_embeddings
+from libs.datadir import read_columns, write_lines
+rng, work = np.random.default_rng(0), Path(sys.argv[3])
+for name in ("eval", "train"):
+    ids = list(read_columns(data / name / "utt2spk")[0])
+    write_embeddings(work / name, ids, rng.standard_normal((len(ids), 192), dtype=np.float32))
+write_lines(work / "utt2cluster", (f"{u} {c}" for u, c in zip(ids, rng.integers(7500, size=len(ids)).tolist())))
+"""
 PREAMBLE = """
 import sys, time
 from pathlib import Path
@@ -99,8 +110,10 @@ def main():
 def run(work: Path, args, table: "Table") -> None:
     tree, data = work / "tree", work / "data"
     if not tree.exists():
+        make = Process(target=make_tree, args=(tree, [short_recordings(work / "short")], FULL, "wav", True, True))
         start = time.monotonic()
-        make_tree(tree, [short_recordings(work / "short")], FULL, links=True, full=True)
+        make.start()
+        make.join()
         print(f"the tree took {time.monotonic() - start:.0f} s", flush=True)
     prepare = [sys.executable, ROOT / "local/prepare_voxceleb.py"]
     options = ["--partial", "--work", work / "corpus"]  # its lists are no published ones
@@ -127,31 +140,27 @@ def run(work: Path, args, table: "Table") -> None:
     table.line("stage 1 in all", f"{stage1:.0f}", "", "< 600 s, < 4096 MiB")
     for title, code in PROBES.items():
         goal = "< 30 s, < 1024 MiB" if "dataset" in title or "worker" in title else ""
-        table.step(title, goal, [sys.executable, "-c", PREAMBLE + code, ROOT / "steps", data])
+        table.step(title, goal, [*probe(code), data])
     if args.embeddings:
         score(work, data, table)
 
 
 def score(work: Path, data: Path, table: "Table") -> None:
     """Scoring and clusters' quality with drawn embeddings."""
-    from libs.archive import write_embeddings
-    from libs.datadir import read_columns, write_lines
-
-    rng = np.random.default_rng(0)
-    for name in ("eval", "train"):
-        ids = list(read_columns(data / name / "utt2spk")[0])
-        write_embeddings(work / name, ids, rng.standard_normal((len(ids), 192), dtype=np.float32))
-    write_lines(work / "utt2cluster", (f"{u} {c}" for u, c in zip(ids, rng.integers(7500, size=len(ids)).tolist())))
-    scores = work / "scores"
-    trials = data / "eval/trials_vox1_e_cleaned"
-    steps = ROOT / "steps"
+    table.step("writing embeddings, 1.25 M × 192", "", [*probe(DRAW), data, work])
+    steps, scores, trials = ROOT / "steps", work / "scores", data / "eval/trials_vox1_e_cleaned"
     command = [sys.executable, steps / "score_trials.py", trials, work / "eval/embedding.scp", scores]
     table.step("score_trials.py, 579,818 trials, cosine", "", command)
     command = [*command[:2], "--mean-from", work / "train/embedding.scp", *command[2:]]
-    table.step("… with the mean of 1.09 M embeddings", "", command)
+    table.step("… less the mean of 1.09 M embeddings", "", command)
     table.step("compute_metrics.py, 579,818 trials", "", [sys.executable, steps / "compute_metrics.py", scores, trials])
     command = [sys.executable, steps / "cluster_quality.py", work / "utt2cluster", data / "train/utt2spk.truth"]
     table.step("cluster_quality.py, 1.09 M utterances, 7,500 clusters", "", command)
+
+
+def probe(code: str) -> list:
+    """A step of its own process: the memory of this one counts for nobody."""
+    return [sys.executable, "-c", PREAMBLE + code, ROOT / "steps"]
 
 
 def short_recordings(folder: Path) -> list[Path]:
