@@ -6,7 +6,8 @@ _stages_fail() {
   exit 1
 }
 
-for _name in stage stop_stage rounds seed; do
+num_nodes=${num_nodes:-1}
+for _name in stage stop_stage rounds num_nodes seed; do
   [[ ${!_name} =~ ^[0-9]+$ ]] || _stages_fail "--${_name//_/-} takes a whole number, not '${!_name}'"
 done
 [ "$stop_stage" -le 7 ] || stop_stage=7
@@ -30,6 +31,12 @@ if [ "$ngpu" = auto ]; then
 fi
 launch=
 [ "$ngpu" -le 1 ] || launch="torchrun --standalone --nproc_per_node=$ngpu"
+if [ "$num_nodes" -gt 1 ]; then # a launcher per node; queue.pl says where they meet
+  [[ $cmd == *queue.pl* ]] || _stages_fail "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
+  # shellcheck disable=SC2016  # for the job's own bash
+  launch="srun torchrun --nnodes=$num_nodes --nproc_per_node=$((ngpu > 0 ? ngpu : 1)) --rdzv_backend=c10d"
+  launch+=' --rdzv_id=$SLURM_JOB_ID --rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT'
+fi
 run=
 if $dry_run; then
   run=echo cmd="echo $cmd"
@@ -79,7 +86,7 @@ train() {
     tail=$!
   fi
   local status=0
-  $cmd --gpu "$ngpu" --num-threads "$OMP_NUM_THREADS" "$log" $launch "$@" || status=$?
+  $cmd --gpu "$ngpu" --num-nodes "$num_nodes" --num-threads "$OMP_NUM_THREADS" "$log" $launch "$@" || status=$?
   if [ -n "$tail" ]; then
     sleep 0.2
     kill "$tail" 2>/dev/null || true

@@ -43,6 +43,4 @@ for _ in $(seq 60); do  # a slurmd that still waits for a lost job is not waited
 done
 [ ${#alive[@]} -eq 0 ] || kill -9 "${alive[@]}"
 for daemon in "${daemons[@]}"; do rm -f "$dir/$daemon.pid"; done
-for folder in /sys/fs/cgroup/*/slurm_n[12]; do  # a killed slurmd leaves its cgroups
-  [ ! -d "$folder" ] || find "$folder" -depth -type d -exec rmdir {} + || true
-done
+if [ -s "$dir/cgroup.conf" ]; then find /sys/fs/cgroup/*/slurm_n[12] -depth -type d -exec rmdir {} +; fi

@@ -30,11 +30,11 @@ chmod 600 "$dir/munge.key"
 munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-file="$dir/munged.pid" \
   --log-file="$dir/log/munged.log" --seed-file="$dir/munge.seed" --num-threads=2
 
-# Memory is held by cgroups where root may make them, as in most containers with cgroup v1, else by Slurm's own polling.
+# Memory is held by cgroups where root may make them, as in most containers with cgroup v1, else by Slurm's own polling;
+# so for a second Slurm beside this one, too, whose nodes would have the same cgroups.
 limits=$(printf '%s\n' ProctrackType=proctrack/linuxproc TaskPlugin=task/none JobAcctGatherType=jobacct_gather/linux \
   JobAcctGatherFrequency=task=1 JobAcctGatherParams=OverMemoryKill)
-if [ -z "${SLURM_NO_CGROUPS:-}" ] && mkdir "/sys/fs/cgroup/memory/probe$$" 2>/dev/null; then
-  rmdir "/sys/fs/cgroup/memory/probe$$"
+if [ -z "${SLURM_NO_CGROUPS:-}" ] && mkdir /sys/fs/cgroup/memory/slurm_n1 2>/dev/null; then
   limits=$(printf '%s\n' ProctrackType=proctrack/cgroup TaskPlugin=task/cgroup JobAcctGatherType=jobacct_gather/none)
   printf '%s\n' CgroupPlugin=cgroup/v1 CgroupAutomount=no ConstrainRAMSpace=yes ConstrainSwapSpace=yes \
     AllowedSwapSpace=0 >"$dir/cgroup.conf"

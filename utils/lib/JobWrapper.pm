@@ -169,14 +169,15 @@ sub report {
 }
 
 # What a failed job said last, so that nobody has to open its log for a misspelt key: its message from "NAME: error:"
-# on, else its last lines.
+# on (not that of the launcher above it), else its last lines.
 sub last_words {
     my ($log) = @_;
     return '' unless -f $log;  # a device may have no end
     open(my $in, '<', $log) or return '';
     seek($in, -65536, 2) if -s $in > 65536;
     my @lines = grep { !/^#/ } <$in>;
-    my ($from) = grep { $lines[$_] =~ /^\S+: error: / } reverse 0 .. $#lines;
+    my $error = qr/^(?!srun|slurmstepd)\S+: error: |^\[rank[0-9]+\]: [\w.]+(?:Error|Exception)\b/;
+    my ($from) = grep { $lines[$_] =~ $error } reverse 0 .. $#lines;
     @lines = @lines[(defined $from ? $from : @lines > 6 ? @lines - 6 : 0) .. $#lines];
     splice @lines, 24;
     return map { "  $_" } @lines;
