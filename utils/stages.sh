@@ -33,8 +33,8 @@ launch=
 [ "$ngpu" -le 1 ] || launch="torchrun --standalone --nproc_per_node=$ngpu"
 if [ "$num_nodes" -gt 1 ]; then # a launcher per node; queue.pl says where they meet
   [[ $cmd == *queue.pl* ]] || _stages_fail "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
-  # shellcheck disable=SC2016  # for the job's own bash
   launch="srun torchrun --nnodes=$num_nodes --nproc_per_node=$((ngpu > 0 ? ngpu : 1)) --rdzv_backend=c10d"
+  # shellcheck disable=SC2016  # for the job's own bash
   launch+=' --rdzv_id=$SLURM_JOB_ID --rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT'
 fi
 run=
