@@ -8,7 +8,6 @@ Example
     steps/train_plda.py exp/mini/dino/train/embedding.scp exp/mini/dino/clusters/utt2cluster exp/mini/dino/plda.npz
 """
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -45,10 +44,7 @@ def main():
         log.info("LDA to %d dimensions, not %d: no more with %d clusters", len(model.psi), config["lda_dim"], len(used))
     for i, likelihood in enumerate(likelihoods):
         log.info("EM step %d: log-likelihood %.4f per vector", i + 1, likelihood)
-    args.out_file.parent.mkdir(parents=True, exist_ok=True)
-    part = args.out_file.with_name(args.out_file.name + ".tmp.npz")
-    save_plda(part, model)
-    os.replace(part, args.out_file)
+    save_plda(args.out_file, model)
     log.info("%d dimensions, between-speaker variances %.3g to %.3g", len(model.psi), model.psi[0], model.psi[-1])
 
 

@@ -5,7 +5,9 @@ Sizov, Lee, Kinnunen, 2014). EM is exact; a speaker enters only through his numb
 the basis where W = I and B is diagonal all speakers are updated at once, whatever their numbers of utterances.
 """
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from scipy.linalg import eigh
@@ -169,9 +171,46 @@ def fit_two_covariance(
     return between, within, likelihoods
 
 
+def adapt_plda(model: Plda, x: np.ndarray, within: float, between: float, mean_shift: float) -> Plda:
+    """Move a model to unlabelled embeddings of another domain, as Kaldi's ivector-adapt-plda does.
+
+    Where B + W = I, the principal directions of the new domain's covariance tell where it varies more than the model
+    expects: what exceeds 1 is shared out between W and B. Where it varies less, nothing is changed. Both means become
+    the new domain's (Kaldi, src/ivector/plda.cc, PldaUnsupervisedAdaptor).
+
+    Args:
+        x: (N, D) embeddings.
+        within, between: shares of the excess.
+        mean_shift: weight of the squared shift of the mean, which is added to the new domain's covariance.
+
+    Raises:
+        RecipeError: fewer than two embeddings.
+    """
+    if len(x) < 2:
+        raise RecipeError(f"PLDA adaptation: {len(x)} embeddings have no covariance: give thousands")
+    mean = x.mean(0, dtype=np.float64)
+    u = replace(model, mean=mean).transform(x.astype(np.float64))
+    shift = u.mean(0)
+    # In the basis v the model's B + W = I.
+    to_v = 1 / np.sqrt(1 + model.psi)
+    variance, directions = np.linalg.eigh(
+        to_v[:, None] * (np.cov(u.T, bias=True).reshape(len(shift), -1) + mean_shift * np.outer(shift, shift)) * to_v
+    )
+    excess = (directions * np.maximum(variance - 1, 0)) @ directions.T
+    psi, basis = eigh(np.diag(model.psi * to_v**2) + between * excess, np.diag(to_v**2) + within * excess)
+    order = np.argsort(-psi)
+    diagonal = model.diagonal @ (to_v[:, None] * basis[:, order])
+    mu = model.mu + shift @ np.linalg.inv(model.diagonal)
+    return replace(model, mean=mean, mu=mu, diagonal=diagonal, psi=np.maximum(psi[order], 0.0))
+
+
 def save_plda(path, model: Plda) -> None:
-    """Write all arrays as .npz."""
-    np.savez(path, **vars(model))
+    """Write all arrays as .npz, atomically."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".tmp.npz")
+    np.savez(part, **vars(model))
+    os.replace(part, path)
 
 
 def load_plda(path) -> Plda:

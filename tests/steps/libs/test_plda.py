@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from libs.cli import RecipeError
-from libs.plda import Plda, fit_two_covariance, length_normalise, train_plda
+from libs.plda import Plda, adapt_plda, fit_two_covariance, length_normalise, train_plda
+from scipy.linalg import eigh
 from scipy.stats import multivariate_normal
 
 
@@ -52,6 +53,45 @@ def test_em_is_the_slow_one_and_never_loses_likelihood():
         np.testing.assert_allclose(w, first_w, atol=1e-7)
     b, w, _ = fit_two_covariance(x, labels, 7)
     assert likelihoods[-1] == pytest.approx(log_likelihood(x, labels, b, w), rel=1e-6)
+
+
+def em_step_of_class_means(x, labels, between, within):
+    """Kaldi's and WeSpeaker's form: the mean of a class of n is N(0, B + W/n), and the rest of it has n - 1 degrees."""
+    classes, sizes = np.unique(labels, return_counts=True)
+    new_between, new_within = np.zeros((2, *between.shape))
+    for c, n in zip(classes, sizes):
+        rows = x[labels == c]
+        m = rows.mean(0)
+        mixed = np.linalg.inv(np.linalg.inv(between) + n * np.linalg.inv(within))
+        w = mixed @ (n * np.linalg.solve(within, m))
+        new_between += mixed + np.outer(w, w)
+        new_within += (rows - m).T @ (rows - m) + n * (mixed + np.outer(m - w, m - w))
+    return new_between / len(classes), new_within / len(x)
+
+
+def test_em_is_that_of_class_means():
+    x, labels, *_ = draw(classes=60, dim=6, seed=2)
+    b, w, _ = fit_two_covariance(x, labels, 0)  # where EM starts
+    for _ in range(10):
+        b, w = em_step_of_class_means(x, labels, b, w)
+    found = fit_two_covariance(x, labels, 10)
+    np.testing.assert_allclose(found[0], b, atol=1e-7)
+    np.testing.assert_allclose(found[1], w, atol=1e-7)
+
+
+def test_an_em_step_worked_by_hand():
+    """Class a = {3, 1}, class b = {-4}: N = 3, I = 2, of mean 0.
+
+    Start: W = ((3-2)² + (1-2)²) / 3 = 2/3, B = (2² + 4²) / 2 = 10.
+    Class a: variance of y = 1 / (1/10 + 2 · 3/2) = 10/31, mean = 10/31 · (3/2) · 4 = 60/31.
+    Class b: variance of y = 1 / (1/10 + 3/2) = 5/8, mean = 5/8 · (3/2) · (-4) = -15/4.
+    B = ((60/31)² + 10/31 + (15/4)² + 5/8) / 2 = 9.3786...
+    W = ((33/31)² + (29/31)² + 2 · 10/31 + (1/4)² + 5/8) / 3 = 1.1137...
+    """
+    x, labels = np.array([[3.0], [1.0], [-4.0]]), np.array([0, 0, 1])
+    b, w, _ = fit_two_covariance(x, labels, 1)
+    assert b.item() == pytest.approx((3600 / 961 + 10 / 31 + 225 / 16 + 5 / 8) / 2, abs=1e-4)
+    assert w.item() == pytest.approx((1930 / 961 + 20 / 31 + 1 / 16 + 5 / 8) / 3, abs=1e-4)
 
 
 def test_em_finds_the_covariances_that_made_the_data():
@@ -133,3 +173,63 @@ def test_training_survives_few_and_small_classes():
     assert np.isfinite(model.transform(x)).all()
     with pytest.raises(RecipeError, match="min_class_size"):
         train_plda(x, labels, 10, 5, 5)
+
+
+def shifted(x, dim, seed=5):
+    """Another domain: moved, wider in some directions, narrower in others."""
+    rng = np.random.default_rng(seed)
+    return x * np.linspace(0.5, 2.5, dim) + rng.normal(size=dim) + rng.normal(size=x.shape)
+
+
+@pytest.mark.parametrize("scales", [(0.75, 0.25, 1.0), (0.3, 0.7, 1.0), (0.5, 0.0, 0.0), (0.0, 0.0, 1.0)])
+def test_adaptation_in_the_space_of_the_vectors(scales):
+    """B and W themselves, by the generalised eigenvectors of the new covariance and B + W; ratios by the densities."""
+    within_scale, between_scale, mean_shift = scales
+    x, labels, *_ = draw(classes=60, dim=5, seed=3)
+    model, _ = train_plda(x, labels, 5, 2, 5)
+    new = shifted(x, 5)
+    adapted = adapt_plda(model, new, *scales)
+
+    back = np.linalg.inv(model.diagonal)
+    within, between = back.T @ back, back.T @ np.diag(model.psi) @ back
+    z = length_normalise((new - new.mean(0)) @ model.lda - model.centre)
+    moved = z.mean(0) - model.mu
+    covariance = (z - z.mean(0)).T @ (z - z.mean(0)) / len(z) + mean_shift * np.outer(moved, moved)
+    total = within + between
+    values, vectors = eigh(covariance, total)
+    assert (values > 1.01).any()
+    assert (values < 0.99).any()
+    for value, vector in zip(values, vectors.T):
+        if value > 1:
+            excess = (value - 1) * np.outer(total @ vector, total @ vector)
+            within, between = within + within_scale * excess, between + between_scale * excess
+    np.testing.assert_allclose(adapted.diagonal.T @ within @ adapted.diagonal, np.eye(5), atol=1e-9)
+    np.testing.assert_allclose(adapted.diagonal.T @ between @ adapted.diagonal, np.diag(adapted.psi), atol=1e-9)
+    np.testing.assert_allclose(adapted.mu, z.mean(0), atol=1e-9)
+    u = adapted.transform(new)
+    left, right = adapted.sides(u, u)
+    together = np.block([[between + within, between], [between, between + within]])
+    single = multivariate_normal(z.mean(0), between + within)
+    for i, j in [(0, 1), (5, 90)]:
+        expected = multivariate_normal(np.tile(z.mean(0), 2), together).logpdf(np.concatenate([z[i], z[j]]))
+        expected -= single.logpdf(z[i]) + single.logpdf(z[j])
+        assert left[i] @ right[j] == pytest.approx(expected, abs=1e-4)
+
+
+def test_adaptation_worked_by_hand():
+    """One dimension left by the LDA is ±1 after length normalisation: half the vectors at each, so mean 0, variance 1.
+
+    W = 1/8, B = 3/8 (psi = 3, diagonal = sqrt 8): total 1/2, variance over total 2, excess 1 of the total = 1/2.
+    Shares 3/4 and 1/4: W = 1/8 + 3/8 = 1/2, B = 3/8 + 1/8 = 1/2, psi = 1, diagonal = ±sqrt 2.
+    """
+    model = Plda(np.zeros(1), np.eye(1), np.zeros(1), np.zeros(1), np.array([[8**0.5]]), np.array([3.0]))
+    adapted = adapt_plda(model, np.array([[5.0], [7.0], [-1.0], [-3.0]]), 0.75, 0.25, 1.0)
+    assert adapted.mean.item() == 2
+    assert adapted.mu.item() == pytest.approx(0)
+    assert adapted.psi.item() == pytest.approx(1)
+    assert abs(adapted.diagonal.item()) == pytest.approx(2**0.5)
+
+
+def test_adaptation_needs_vectors():
+    with pytest.raises(RecipeError, match="1 embeddings have no covariance"):
+        adapt_plda(model_of([1.0]), np.zeros((1, 1)), 0.75, 0.25, 1.0)

@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""PLDA models between this recipe's .npz and the three files of Kaldi's recipes.
+
+Reads   IN: an .npz, or a directory with mean.vec, transform.mat and plda as Kaldi writes them (binary or text).
+Writes  OUT: the same choice, by its name; Kaldi's files are written binary.
+
+Kaldi's scores agree with score_trials.py's when its ivector-plda-scoring is given --normalize-length=false.
+
+Example
+    steps/copy_plda.py exp/mini/round3/plda.npz exp/mini/round3/kaldi_plda
+    steps/copy_plda.py exp/xvectors_sre exp/sre/plda.npz
+"""
+
+from pathlib import Path
+
+from libs import cli
+from libs.cli import log
+from libs.kaldi_plda import load_kaldi_plda, save_kaldi_plda
+from libs.plda import load_plda, save_plda
+
+
+def main():
+    parser = cli.parser(__doc__)
+    parser.add_argument("source", type=Path, metavar="IN")
+    parser.add_argument("copy", type=Path, metavar="OUT")
+    args = parser.parse_args()
+
+    model = (load_plda if args.source.suffix == ".npz" else load_kaldi_plda)(args.source)
+    (save_plda if args.copy.suffix == ".npz" else save_kaldi_plda)(args.copy, model)
+    log.info("%d to %d dimensions", *model.lda.shape)
+
+
+if __name__ == "__main__":
+    cli.run(main)
