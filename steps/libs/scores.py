@@ -13,6 +13,19 @@ def write_scores(path: Path, enrol: list[str], test: list[str], scores: np.ndarr
     write_text(path, "".join(f"{e} {t} {s:.6f}\n" for e, t, s in zip(enrol, test, scores.tolist())))
 
 
+def read_pairs(path: Path) -> tuple[list[str], list[str]]:
+    """Enrolment and test ids of a score file, in its order.
+
+    Raises:
+        RecipeError: a missing or empty file, a line of another form.
+    """
+    parts = [line.split() for line in _read(path).splitlines()]
+    wrong = next((number for number, words in enumerate(parts, 1) if len(words) != 3), None)
+    if wrong or not parts:
+        raise RecipeError(f"{path}:{wrong or 1}: expected 'enrol test score'")
+    return [words[0] for words in parts], [words[1] for words in parts]
+
+
 def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> np.ndarray:
     """The score of every trial.
 
@@ -24,10 +37,7 @@ def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> 
     Raises:
         RecipeError: a trial without a score, a pair with two scores, a line of another form, each by file and line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such score file: run steps/score_trials.py first") from None
+    text = _read(path)
     words = text.split()
     if words[0::3] == enrol and words[1::3] == test and len(words) == 3 * len(enrol):
         try:
@@ -48,3 +58,10 @@ def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> 
     except KeyError:
         number, pair = next((n, p) for n, p in enumerate(zip(enrol, test), 1) if p not in found)
         raise RecipeError(f"{trials}:{number}: no score for {' '.join(pair)} in {path}: score it") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such score file: run steps/score_trials.py first") from None

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Calibrated, and where it was trained on several systems fused, log-likelihood ratios from score files.
+
+Reads   CALIBRATION (train_calibration.py), SCORES... of the systems that it was trained on, in its order and with the
+        same file names, and the same --quality measures. The first score file says which trials there are.
+Writes  OUT_SCORES, `enrol test llr` in the order of the first score file.
+
+Example
+    steps/calibrate_scores.py exp/calibration.json exp/fused exp/eval/cosine exp/eval/plda --quality eval/utt2dur
+"""
+
+from pathlib import Path
+
+from libs import cli
+from libs.calibration import load, read_inputs
+from libs.cli import RecipeError, log
+from libs.scores import read_pairs, write_scores
+
+
+def main():
+    parser = cli.parser(__doc__)
+    parser.add_argument("--quality", type=Path, nargs="+", default=[], metavar="TABLE", help="as it was trained with")
+    parser.add_argument("calibration", type=Path)
+    parser.add_argument("out_scores", type=Path)
+    parser.add_argument("scores", type=Path, nargs="+")
+    args = parser.parse_args()
+
+    model = load(args.calibration)
+    for what, wanted, given in (("scores", model.scores, args.scores), ("--quality", model.quality, args.quality)):
+        if wanted != [path.name for path in given]:
+            raise RecipeError(
+                f"{args.calibration}: trained on {what} {' '.join(wanted) or 'none'}, given "
+                f"{' '.join(path.name for path in given) or 'none'}: give files of these names in this order"
+            )
+    enrol, test = read_pairs(args.scores[0])
+    ratios = model.apply(read_inputs(args.scores, args.quality, enrol, test, args.scores[0]))
+    write_scores(args.out_scores, enrol, test, ratios)
+    log.info("%d trials calibrated", len(ratios))
+
+
+if __name__ == "__main__":
+    cli.run(main)
