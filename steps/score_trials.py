@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from libs import cli
 from libs.archive import read_embeddings, rows_of
-from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length
+from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length, whitening
 from libs.cli import RecipeError, log
 from libs.config import add_config_options, load_config
 from libs.datadir import read_table, read_trials
@@ -64,7 +64,7 @@ def main():
     models = read_table(args.enrol_utts) if args.enrol_utts else None
     rows = rows_of(list(models or enrol_ids), enrol_names, args.enrol_utts or enrol_scp, args.trials)
 
-    represent, sides = plda(args, matrix) if args.backend == "plda" else cosine(args, matrix)
+    represent, sides = plda(args, matrix) if args.backend == "plda" else cosine(args, matrix, config["whiten"])
     test = represent(matrix)
     enrol, counts = (represent(enrol_matrix) if args.enrol else test), None
     if models:
@@ -104,10 +104,15 @@ def read(scp: Path, dimension: int) -> tuple[list[str], np.ndarray]:
     return ids, matrix
 
 
-def cosine(args, matrix: np.ndarray) -> tuple:
+def cosine(args, matrix: np.ndarray, whiten: bool) -> tuple:
     """Embeddings to unit vectors; a score is their inner product."""
-    mean = read(args.mean_from, matrix.shape[1])[1].mean(0) if args.mean_from else None
-    return (lambda x: unit_length(x, mean)), (lambda enrol, test, counts: (enrol, test))
+    others = read(args.mean_from, matrix.shape[1])[1] if args.mean_from else None
+    mean = None if others is None else others.mean(0)
+    if whiten and mean is None:
+        raise RecipeError("whiten: true needs --mean-from, the unlabelled embeddings that it is learned on")
+    white = whitening(others) if whiten else None
+    represent = (lambda x: unit_length((x - mean) @ white)) if whiten else (lambda x: unit_length(x, mean))
+    return represent, (lambda enrol, test, counts: (enrol, test))
 
 
 def plda(args, matrix: np.ndarray) -> tuple:

@@ -67,6 +67,14 @@ def test_cohort_of_cluster_means(world, score, top):
         assert found[i - 1] == pytest.approx(s_norm(e @ t, cohort @ e, cohort @ t, top or 12), abs=1e-4)
 
 
+def test_whitened_cosine(world, score):
+    found = score("trials", "--mean-from", world / "embedding.scp", "--set", "whiten=true")
+    inverse = np.linalg.inv(np.cov((X - MEAN).T))
+    for i in range(1, 72, 5):
+        e, t = X[i] - MEAN, X[(7 * i) % 72] - MEAN
+        assert found[i - 1] == pytest.approx(e @ inverse @ t / np.sqrt((e @ inverse @ e) * (t @ inverse @ t)), abs=1e-4)
+
+
 def test_models_of_several_utterances(world, score):
     found = score("model_trials", "--mean-from", world / "embedding.scp", "--enrol-utts", world / "spk2utt")
     x = unit(X - MEAN)
@@ -123,6 +131,7 @@ def test_a_cohort_smaller_than_top_n_is_taken_whole(world, script, tmp_path):
         (["--backend", "plda", "--plda", "utt2cluster"], ["utt2cluster", "not a PLDA model"]),
         (["--backend", "plda", "--plda", "gone.npz"], ["gone.npz", "steps/train_plda.py"]),
         (["--top-n", -3], ["top_n -3"]),
+        (["--set", "whiten=true"], ["whiten: true needs --mean-from"]),
         (["--set", "plda_enrolment=both"], ["'both'", "book or average"]),
     ],
 )

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length
+from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length, whitening
+from threadpoolctl import threadpool_limits
 
 RNG = np.random.default_rng(0)
 
@@ -30,20 +31,50 @@ def test_as_norm_against_a_loop():
 
 
 @pytest.mark.parametrize("columns", [50, 700, 20480])
-@pytest.mark.parametrize("kind", ["noise", "crowds", "duplicates"])
-def test_highest_scores_are_found_in_any_tiles(kind, columns):
-    """Cohorts of many alike members, in the file's order, where a sample of each row misjudges the rest."""
+@pytest.mark.parametrize("top", [1, 45, 300, 1000])
+@pytest.mark.parametrize("kind", ["noise", "crowds", "duplicates", "constant", "one far"])
+def test_highest_scores_are_found_in_any_tiles(kind, top, columns):
+    """Cohorts of many alike members, in the file's order, where those seen first misjudge the rest."""
     rng = np.random.default_rng(1)
     x, cohort = rng.normal(size=(40, 8)), rng.normal(size=(3000, 8))
     if kind == "crowds":
         cohort = np.repeat(rng.normal(size=(30, 8)), 100, axis=0) + 0.01 * cohort
     elif kind == "duplicates":
         cohort = np.repeat(cohort[:3], 1000, axis=0)
-    x, cohort = unit_length(x.astype("f4")), unit_length(cohort.astype("f4"))
-    mean, deviation = cohort_statistics(x, cohort, 45, rows=16, columns=columns)
-    best = np.sort((x @ cohort.T).astype("f8"), axis=1)[:, -45:]
-    np.testing.assert_allclose(mean, best.mean(1), atol=1e-6)
-    np.testing.assert_allclose(deviation, best.std(1), atol=1e-5)
+    elif kind == "constant":
+        cohort = np.ones((3000, 8))
+    elif kind == "one far":
+        x[3] *= -1e4
+    x, cohort = x.astype("f4"), unit_length(cohort.astype("f4"))
+    mean, deviation = cohort_statistics(x, cohort, top, rows=16, columns=columns)
+    best = np.sort((x @ cohort.T).astype("f8"), axis=1)[:, -top:]
+    scale = np.linalg.norm(x, axis=1)
+    np.testing.assert_allclose(mean / scale, best.mean(1) / scale, atol=2e-6)
+    np.testing.assert_allclose(deviation / scale, best.std(1) / scale, atol=1e-5)
+
+
+def test_threads_do_not_change_a_bit():
+    x, cohort = (RNG.normal(size=(n, 16)).astype("f4") for n in (5000, 4000))
+    with threadpool_limits(1, "blas"):
+        one = cohort_statistics(x, cohort, 100)
+    with threadpool_limits(2, "blas"):
+        two = cohort_statistics(x, cohort, 100)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_whitening_is_the_mahalanobis_cosine():
+    """x' C^-1 y over the lengths in the same metric; what has no variance is left out."""
+    x = (RNG.normal(size=(300, 5)) @ RNG.normal(size=(5, 5))).astype("f4")
+    inverse = np.linalg.inv(np.cov(x.T))
+    unit = unit_length((x - x.mean(0)) @ whitening(x))
+    a, b = (x[i] - x.mean(0) for i in (3, 8))
+    assert unit[3] @ unit[8] == pytest.approx(
+        a @ inverse @ b / np.sqrt((a @ inverse @ a) * (b @ inverse @ b)), abs=1e-4
+    )
+    flat = np.concatenate([x, x[:, :2]], axis=1)
+    assert whitening(flat).shape == (7, 5)
+    twice = unit_length((flat - flat.mean(0)) @ whitening(flat))
+    assert twice[3] @ twice[8] == pytest.approx(unit[3] @ unit[8], abs=1e-3)
 
 
 def test_all_of_the_cohort_is_s_norm():
