@@ -99,7 +99,7 @@ class Slurm(Shell):
 
     def restart(self, job):
         """Lets a requeued job start; Slurm would let two minutes pass, and refuses the second of the requeue itself."""
-        wait_for(lambda: self.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T") == ["PENDING"], 40)
+        wait_for(lambda: self.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T") == ["PENDING"], 60)
         self.control("update", f"JobId={job}", "StartTime=now+2")
 
     def node(self, name, state):
