@@ -138,6 +138,52 @@ def test_a_second_run_reuses_trainings_and_gives_the_same_results(tree, finished
     assert "Done in" in done.stdout
 
 
+def test_no_label_and_no_trial_reaches_a_model(tree, finished, environment):
+    """With every true speaker and every trial's answer changed, models, clusters and scores keep their bits."""
+    files = [
+        tree / "data/mini/train/utt2spk.truth",
+        tree / "data/mini/eval/utt2spk.truth",
+        tree / "data/mini/eval/trials",
+    ]
+    before = [file.read_text() for file in files]
+    try:
+        for file, text in zip(files, before):
+            rows = [line.split() for line in text.splitlines()]
+            last = [row[-1] for row in rows]
+            file.write_text("".join(" ".join([*row[:-1], word]) + "\n" for row, word in zip(rows, last[7:] + last[:7])))
+        words = ["--corpus-dir", "small", "--rounds", "1", "--nj", "2", "--exp", "exp/blind"]
+        run(tree, "--stage", "3", "--stop-stage", "6", *words, env=environment)
+    finally:
+        for file, text in zip(files, before):
+            file.write_text(text)
+    for name in ("dino/model.pt", "dino/clusters/utt2cluster", "round1/model.pt", "round1/clusters/utt2cluster"):
+        assert (tree / "exp/mini" / name).read_bytes() == (tree / "exp/blind" / name).read_bytes(), name
+    for name in ("scores/cosine", "scores/asnorm", "scores/plda"):
+        assert (tree / "exp/mini/round1" / name).read_text() == (tree / "exp/blind/round1" / name).read_text(), name
+    quality = "round1/clusters/quality.json"
+    assert (tree / "exp/mini" / quality).read_text() != (tree / "exp/blind" / quality).read_text()
+
+
+def test_ablation_goes_on_where_it_stopped_and_reports(tree, finished, environment):
+    words = ["--corpus", "mini", "--corpus-dir", "small", "--seeds", "0 1", "--rounds", "1", "--variants"]
+    command = ["bash", "utils/ablate.sh", *words]
+    options = {"cwd": tree, "env": {**os.environ, **environment}, "capture_output": True, "text": True, "timeout": 500}
+    subprocess.run([*command, "soft"], check=True, **options)
+    first = (tree / "exp/mini-ablation/seed1/soft1/model.pt").stat().st_mtime_ns
+    done = subprocess.run(
+        [*command, "soft lgl none"], cwd=tree, env=environment, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tree / "exp/mini-ablation/seed1/soft1/model.pt").stat().st_mtime_ns == first
+    report = (tree / "exp/mini-ablation/RESULTS.md").read_text()
+    for part in ("| soft1 |", "| truth1 |", "| dino |", "## Difference to lgl1", "eer.svg", " ± "):
+        assert part in report
+    assert (tree / "exp/mini-ablation/eer.svg").read_text().count("<path") > 10
+    unknown = subprocess.run([*command, "best"], check=False, **options)
+    assert unknown.returncode == 1
+    assert "'best'" in unknown.stderr
+
+
 def test_changed_settings_stop_before_they_mix(tree, finished, environment):
     done = run(tree, "--stage", "3", "--stop-stage", "3", "--seed", "5", check=False, env=environment)
     assert done.returncode != 0

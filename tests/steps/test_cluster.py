@@ -73,3 +73,19 @@ def test_mistakes_are_named(script, tmp_path, options, words):
     assert "Traceback" not in done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_whitening_finds_speakers_under_a_loud_channel(script, tmp_path):
+    rng = np.random.default_rng(0)
+    speakers = np.repeat(np.arange(20), 15)
+    x = rng.normal(size=(20, 16))[speakers] + 0.3 * rng.normal(size=(300, 16))
+    x[:, :2] = 3 * rng.normal(size=(300, 2))  # what differs most is not the speaker
+    write_embeddings(tmp_path, [f"u{i:03d}" for i in range(300)], x)
+    found = {}
+    for passes in (0, 2):
+        settings = ["--set", "whiten=0.25" if passes else "whiten=0", f"wccn_passes={passes}"]
+        script("steps/cluster.py", tmp_path / "embedding.scp", tmp_path / str(passes), "--num-clusters", 20, *settings)
+        table = dict(line.split() for line in (tmp_path / f"{passes}/utt2cluster").read_text().splitlines())
+        found[passes] = normalized_mutual_info_score(speakers, list(table.values()))
+    assert found[0] < 0.8
+    assert found[2] > 0.95

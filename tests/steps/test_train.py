@@ -113,6 +113,18 @@ def test_seeds_differ_and_repeat(dino, tiny, script, tmp_path):
     assert not same_model(dino / "model.pt", tmp_path / "other/model.pt")
 
 
+def test_a_collapse_stops_the_run_unless_told_to_go_on(tiny, script, tmp_path):
+    uniform = ["teacher_temperature.start=9.0", "teacher_temperature.end=9.0", "keep_every=2"]
+    stopped = script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "a", *uniform), check=False)
+    assert stopped.returncode == 1
+    assert "collapse after epoch 2: every output is uniform" in stopped.stderr
+    assert "lower teacher_temperature" in stopped.stderr
+    assert [m["epoch"] for m in lines(tmp_path / "a/metrics.jsonl")] == [1, 2]
+    went_on = script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "b", *uniform, "on_collapse=warn"))
+    assert "collapse: every output is uniform" in went_on.stdout
+    assert [p.name for p in (tmp_path / "b/epochs").iterdir()] == ["02.pt"]
+
+
 def kill_after(command: list, out: Path, epochs: int) -> None:
     """Start a training and kill it (SIGKILL) once metrics.jsonl has `epochs` lines."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from libs.dino import (
+    collapse,
     cosine_consistency,
     dino_loss,
     ema_update,
@@ -85,3 +86,11 @@ def test_health_tells_both_collapses():
     assert health(single, same)["batch_entropy"] == pytest.approx(0, abs=1e-4)
     assert health(single, same)["embedding_std"] == pytest.approx(0, abs=1e-6)
     assert 0.7 < health(healthy, spread)["embedding_std"] < 1.2
+
+
+def test_collapse_is_named_with_its_remedy():
+    fine = {"teacher_entropy": 2.0, "batch_entropy": 4.5, "embedding_std": 1.0}
+    assert collapse(fine, 512) is None
+    assert "teacher_temperature" in collapse({**fine, "teacher_entropy": math.log(512)}, 512)
+    assert "centre_momentum" in collapse({**fine, "batch_entropy": 0.01}, 512)
+    assert "alike" in collapse({**fine, "embedding_std": 0.01}, 512)
