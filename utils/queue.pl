@@ -331,7 +331,7 @@ exec >>"$log" 2>&1 </dev/null
 # locked by all that a try started; the next one waits for it to die, or to end well.
 if [ "$restart" -gt 0 ]; then printf '# Start %d, on %s\n' "$((restart + 1))" "$HOSTNAME"; fi
 if command -v flock >/dev/null; then flock 1; fi
-end=$(tail -n 3 "$log" | sed -n "/^# Accounting: job=$job\$/,\$p" | grep '^# Finished at .* with status 0$')
+end=$(tail -n 4 "$log" | sed -n "/^# Accounting: job=$job\$/,\$p" | grep '^# Finished at .* with status 0$')
 if [ "$restart" -gt 0 ] && [ -n "$end" ]; then exit 0; fi
 printf '# Running on %s\n# Started at %(%a %b %e %H:%M:%S %Z %Y)T\n' "$HOSTNAME" -1 || exit 1
 for variable in "${!SLURM_@}"; do printf '# %s=%s\n' "$variable" "${!variable}"; done

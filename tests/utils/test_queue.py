@@ -4,6 +4,7 @@ import signal
 import subprocess
 
 import pytest
+from harness import wait_for
 
 
 def calls(shell):
@@ -110,12 +111,18 @@ def test_what_someone_cancelled_is_not_submitted_again(stub):
     assert len(calls(stub)) == 1
 
 
-def test_a_second_start_by_slurm_appends_to_the_log(stub):
-    assert stub("queue.pl", "log/a.log", "echo", "$SLURM_RESTART_COUNT") == 0
-    script = stub.cwd / "q/a.sh"
+@pytest.mark.parametrize("first, output", [("exit 3", ["1"]), ("echo", [""]), ("sleep 0.5; echo well", ["well"])])
+def test_a_second_start_by_slurm_goes_on_below_the_first_unless_that_ends_well(stub, first, output):
+    line = f"test $SLURM_RESTART_COUNT && echo $SLURM_RESTART_COUNT || {{ touch go; {first}; }}"
+    process = stub.start("queue.pl", "log/a.log", "bash", "-c", line)
+    wait_for((stub.cwd / "go").exists)
+    if "sleep" not in first:
+        process.communicate()
     env = {**stub.env, "SLURM_JOB_ID": "101", "SLURM_RESTART_COUNT": "1"}
-    assert subprocess.run(["bash", script], env=env, check=False).returncode == 0
-    assert stub.output("log/a.log") == ["", "1"]
+    assert subprocess.run(["bash", stub.cwd / "q/a.sh"], env=env, check=False).returncode == 0
+    process.communicate()
+    assert stub.output("log/a.log") == output
+    assert sum(text.startswith("# Running on ") for text in stub.log("log/a.log")) == (2 if output == ["1"] else 1)
 
 
 def test_without_an_answer_from_squeue_the_logs_decide(stub):

@@ -1,5 +1,6 @@
 """What only run.pl does: local concurrency, devices, stopping."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -73,3 +74,10 @@ def test_500_jobs_cost_little(shell):
     assert shell("run.pl", "JOB=1:500", "log/a.JOB.log", "true") == 0
     assert time.monotonic() - begin < 10  # 0.6 s on two idle cores; the bound is for crowded machines
     assert len(list((shell.cwd / "log").iterdir())) == 500
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core runs one job at a time")
+def test_the_threads_of_a_job_do_not_limit_the_jobs(shell):
+    shell.env["OMP_NUM_THREADS"] = "1"  # which nproc would answer with
+    line = "touch go.JOB; for i in {1..200}; do [ -e go.1 -a -e go.2 ] && exit 0; sleep 0.05; done; exit 1"
+    assert shell("run.pl", "JOB=1:2", "log/a.JOB.log", "bash", "-c", line) == 0
