@@ -15,18 +15,19 @@ def draw(seed, count):
     return np.concatenate([low, rng.normal(-3 + gap, rng.uniform(0.3, 0.8), count - len(low))])
 
 
-@pytest.mark.parametrize("count", [3000, 200_000])  # raw values, and the histogram
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "count"), [*((s, c) for s in range(4) for c in (3000, 200_000)), (4, 1_090_000)])
 def test_against_scikit_learn(seed, count):
+    """Raw values, the histogram, and as many as VoxCeleb2 has utterances."""
     x = draw(seed, count)
-    theirs = GaussianMixture(2, tol=1e-8, max_iter=2000, random_state=0).fit(x[:, None])
+    start = {"means_init": np.quantile(x, [[0.1], [0.9]]), "precisions_init": np.ones((2, 1, 1))}
+    theirs = GaussianMixture(2, tol=1e-8 if count < 10**6 else 1e-7, max_iter=2000, **start).fit(x[:, None])
     order = np.argsort(theirs.means_.ravel())
     ours = fit_gmm(x)
     assert ours.converged
-    np.testing.assert_allclose(ours.means, theirs.means_.ravel()[order], atol=2e-3)
-    np.testing.assert_allclose(ours.weights, theirs.weights_[order], atol=2e-3)
-    np.testing.assert_allclose(ours.variances, theirs.covariances_.ravel()[order], rtol=1e-2)
-    assert ours.log_likelihood == pytest.approx(theirs.score(x[:, None]), abs=1e-3)
+    np.testing.assert_allclose(ours.means, theirs.means_.ravel()[order], atol=1e-3)
+    np.testing.assert_allclose(ours.weights, theirs.weights_[order], atol=1e-3)
+    np.testing.assert_allclose(ours.variances, theirs.covariances_.ravel()[order], rtol=2e-3)
+    assert ours.log_likelihood == pytest.approx(theirs.score(x[:, None]), abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(200))
