@@ -15,7 +15,7 @@ def draw(seed, count):
     return np.concatenate([low, rng.normal(-3 + gap, rng.uniform(0.3, 0.8), count - len(low))])
 
 
-@pytest.mark.parametrize(("seed", "count"), [*((s, c) for s in range(4) for c in (3000, 200_000)), (4, 1_090_000)])
+@pytest.mark.parametrize(("seed", "count"), [*((s, c) for s in range(4) for c in (3000, 200_000)), (5, 1_090_000)])
 def test_against_scikit_learn(seed, count):
     """Raw values, the histogram, and as many as VoxCeleb2 has utterances."""
     x = draw(seed, count)
