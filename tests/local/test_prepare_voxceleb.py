@@ -85,6 +85,32 @@ def test_data_directories_hide_the_speakers(tree, prepare, root, tmp_path):
         assert any(truth[a] < "id10270" for a in enrol) == ("_e" in name or "_h" in name)
 
 
+def test_stages_1_and_2(tree, prepare, root, tmp_path):
+    """As run.sh draws them: packed by two jobs, validated, features."""
+    prepare("corpus", tree, "--partial")
+    prepare("data", tree, "--partial")
+    data = tmp_path / "data"
+
+    def utility(name, *words):
+        done = subprocess.run([root / "utils" / name, *words], cwd=root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    for name in ("train", "eval"):
+        tables = "wav.scp,utt2dur,utt2num_samples"
+        utility("map_data.sh", "--nj", "2", tmp_path / "local" / name, data / name, tables, "steps/pack_audio.py")
+        for path in (tmp_path / "local" / name).iterdir():
+            if path.is_file() and path.name != "wav.scp":
+                shutil.copy(path, data / name)
+        utility("validate_data_dir.sh", "--no-feats", "--unlabelled", "true", data / name)
+    tables = "feats.scp,utt2num_frames"
+    utility("map_data.sh", "--nj", "2", data / "eval", data / "eval", tables, "steps/make_fbank.py")
+    utility("validate_data_dir.sh", "--unlabelled", "true", data / "eval")
+    recordings = Recordings(data / "train")
+    assert len(recordings) == 48 and len(read_table(data / "eval/feats.scp")) == 28
+    for i, path in enumerate(read_table(tmp_path / "local/train/wav.scp").values()):
+        np.testing.assert_array_equal(recordings.read(i), soundfile.read(path, dtype="int16")[0])
+
+
 def test_an_incomplete_corpus_stops_with_counts_unless_asked(tree, prepare, tmp_path):
     done = prepare("corpus", tree, check=False)
     assert done.returncode == 1
@@ -117,8 +143,11 @@ def test_the_test_set_of_voxceleb2_never_trains(tree, prepare, tmp_path):
     speakers[0].rename(copy / "VoxCeleb2/test/aac" / speakers[0].name)
     rows = [f"{folder.name} ,n000001 ,f ,{'test' if i == 1 else 'dev'}" for i, folder in enumerate(speakers)]
     (copy / "VoxCeleb2/vox2_meta.csv").write_text("\n".join(["VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set", *rows]) + "\n")
+    twin = next(speakers[3].rglob("*.wav")).with_suffix(".m4a")
+    twin.write_bytes(b"the same utterance as it was before somebody converted it")
     prepare("corpus", copy, "--partial")
     done = prepare("data", copy, "--partial")
+    assert all(path.endswith(".wav") for path in read_table(tmp_path / "local/train/wav.scp").values())
     assert "VoxCeleb2's test set (12 utterances) is left out" in done.stdout
     truth = set(read_table(tmp_path / "local/train/utt2spk.truth").values())
     assert truth == {folder.name for folder in speakers[2:]}
