@@ -331,8 +331,8 @@ exec >>"$log" 2>&1 </dev/null
 # locked by all that a try started; the next one waits for it to die, or to end well.
 if [ "$restart" -gt 0 ]; then printf '# Start %d, on %s\n' "$((restart + 1))" "$HOSTNAME"; fi
 if command -v flock >/dev/null; then flock 1; fi
-end=$(tail -n 4 "$log" | sed -n "/^# Accounting: job=$job\$/,\$p" | grep '^# Finished at .* with status 0$')
-if [ "$restart" -gt 0 ] && [ -n "$end" ]; then exit 0; fi
+if [ "$restart" -gt 0 ] &&
+  tail -n 4 "$log" | sed -n "/^# Accounting: job=$job\$/,\$p" | grep -q '^# Finished at .* with status 0$'; then exit 0; fi
 printf '# Running on %s\n# Started at %(%a %b %e %H:%M:%S %Z %Y)T\n' "$HOSTNAME" -1 || exit 1
 for variable in "${!SLURM_@}"; do printf '# %s=%s\n' "$variable" "${!variable}"; done
 printf '# %s\n' "${command//$'\n'/$'\n'# }"
@@ -340,10 +340,12 @@ if [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then  # where the processes of several
   MASTER_ADDR=$(scontrol show node "$SLURMD_NODENAME" | sed -n 's/.*\<NodeAddr=\([^ ]*\).*/\1/p')
   export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 fi
-if [ -f ./path.sh ]; then . ./path.sh; fi
-set +eu
 SECONDS=0
-bash -c "$command"
+(
+  if [ -f ./path.sh ]; then . ./path.sh; fi
+  set +eu
+  exec bash -c "$command"
+)
 status=$?
 [ -z "$(tail -c 1 "$log")" ] || echo
 printf '# Accounting: job=%s\n# Accounting: time=%d threads=%s\n' "$job" "$SECONDS" @THREADS@

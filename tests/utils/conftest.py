@@ -11,6 +11,7 @@ UP_DOWN = Path(__file__).resolve().parents[1] / "slurm"
 SBATCH = r"""#!/usr/bin/env bash
 # Stands in for Slurm: runs the tasks one after the other in the background and prints a job number.
 printf '%s\n' "$*" >>"$STUB/calls"
+[ ! -f "$STUB/before" ] || . "$STUB/before"
 [ ! -f "$STUB/refuse" ] || { cat "$STUB/refuse" >&2; exit 1; }
 export SLURM_JOB_ID=$((100 + $(wc -l <"$STUB/calls")))
 export SLURM_ARRAY_JOB_ID=$SLURM_JOB_ID

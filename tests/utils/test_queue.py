@@ -58,6 +58,12 @@ def test_the_job_sources_path_sh_and_runs_in_the_callers_folder(stub):
     assert stub.output("log/a.log") == [f"path.sh {stub.cwd}"]
 
 
+def test_a_path_sh_that_fails_is_the_jobs_failure(stub):
+    stub.write("path.sh", "echo no python here\nexit 5\n")
+    assert stub("queue.pl", "log/a.log", "echo", "x") == 1
+    assert "ended with status 5" in stub.err and "  no python here" in stub.err
+
+
 def test_a_refused_submission_shows_sbatchs_words(stub):
     stub.write("stub/refuse", "sbatch: error: no such partition\n")
     assert stub("queue.pl", "x.log", "true") == 1

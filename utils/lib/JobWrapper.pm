@@ -116,6 +116,7 @@ sub make_log_dirs {
 # A mark, if given, is a line that must stand beside the trailer.
 sub log_verdict {
     my ($log, $mark) = @_;
+    return undef unless -f $log;  # a device may have no end
     open(my $in, '<', $log) or return undef;
     my $size = -s $in;
     seek($in, $size > 8192 ? -8192 : -$size, 2) or return undef;
@@ -172,7 +173,7 @@ sub report {
 # on (not that of the launcher above it), else its last lines.
 sub last_words {
     my ($log) = @_;
-    return '' unless -f $log;  # a device may have no end
+    return '' unless -f $log;
     open(my $in, '<', $log) or return '';
     seek($in, -65536, 2) if -s $in > 65536;
     my @lines = grep { !/^#/ } <$in>;
