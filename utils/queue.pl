@@ -324,15 +324,19 @@ if [ -n "$name" ]; then
   command=${command//"$name"/"$SLURM_ARRAY_TASK_ID"}
 fi
 restart=${SLURM_RESTART_COUNT:-0}
-# A task that Slurm starts a second time (lost node, pre-emption) goes on below its first try.
+# A task that Slurm starts a second time (lost node, pre-emption) goes on below its first try. Slurm does so as soon as
+# it has lost sight of the node, where that may well live on. So the log is locked by all that a try starts; the next
+# one waits for it to die, or to end well.
 if [ "$restart" -eq 0 ]; then : >"$log" || exit 1; fi
 exec >>"$log" 2>&1 </dev/null
-# Slurm starts a task again as soon as it has lost sight of the node, where the first try may well live on. The log is
-# locked by all that a try started; the next one waits for it to die, or to end well.
-if [ "$restart" -gt 0 ]; then printf '# Start %d, on %s\n' "$((restart + 1))" "$HOSTNAME"; fi
-if command -v flock >/dev/null; then flock 1; fi
-if [ "$restart" -gt 0 ] &&
-  tail -n 4 "$log" | sed -n "/^# Accounting: job=$job\$/,\$p" | grep -q '^# Finished at .* with status 0$'; then exit 0; fi
+lock=$(command -v flock)
+if [ "$restart" -eq 0 ]; then
+  ${lock:-:} -n 1
+else
+  printf '# Start %d, on %s\n' "$((restart + 1))" "$HOSTNAME"
+  ${lock:-:} 1
+  tail -n 4 "$log" | sed -n "/^# Accounting: job=$job\$/,\$p" | grep -q '^# Finished .* with status 0$' && exit 0
+fi
 printf '# Running on %s\n# Started at %(%a %b %e %H:%M:%S %Z %Y)T\n' "$HOSTNAME" -1 || exit 1
 for variable in "${!SLURM_@}"; do printf '# %s=%s\n' "$variable" "${!variable}"; done
 printf '# %s\n' "${command//$'\n'/$'\n'# }"
