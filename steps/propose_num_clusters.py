@@ -2,9 +2,10 @@
 """Propose a number of clusters from the embeddings alone, where nobody knows how many speakers there are.
 
 For each K of a geometric grid it clusters and takes the mean silhouette, in its simplified form with centroids: how
-much nearer an utterance is to its own cluster, from whose centroid it is itself left out, than to the next one. Small
-K score well too, when they merge speakers that are alike, and merged speakers hurt training more than split ones: the
-proposal is therefore the largest K whose silhouette is still 90 % of the best. docs/experiments.md has the evidence.
+much nearer an utterance is to its own cluster, from whose centroid it is itself left out, than to the next one. Its
+maximum often lies at a few large groups (rooms, sexes), but once speakers begin to be split it falls for good: the
+proposal is that knee, the point of the curve farthest above the line between its ends, over log K (Satopää, Albrecht,
+Irwin and Raghavan, ICDCS workshops 2011). docs/experiments.md has the evidence.
 
 Reads   EMBEDDING_SCP.
 Writes  OUT_JSON: proposal, and the curve as [K, silhouette] pairs; the same to the terminal.
@@ -27,7 +28,6 @@ from libs.training import Processes
 from libs.whitening import total_whitening
 
 STEPS_PER_DOUBLING = 3
-SHARE_OF_BEST = 0.9
 
 
 def main():
@@ -59,10 +59,16 @@ def main():
         found = kmeans(unit, k, restarts=args.restarts, seed=args.seed, device=device)
         curve.append([k, round(silhouette(unit, found.labels), 5)])
         print(f"{k:8d} clusters: silhouette {curve[-1][1]:.4f}")
-    best = max(value for _, value in curve)
-    proposal = max(k for k, value in curve if value >= SHARE_OF_BEST * best)
+    proposal = knee(curve)
     write_text(args.out_json, json.dumps({"num_clusters": proposal, "curve": curve}) + "\n")
     print(f"proposal: {proposal}")
+
+
+def knee(curve: list[list]) -> int:
+    """The K whose value is farthest above the straight line, over log K, from the first point to the last."""
+    numbers, values = np.log([k for k, _ in curve]), np.array([value for _, value in curve])
+    line = np.interp(numbers, numbers[[0, -1]], values[[0, -1]])
+    return int(curve[int((values - line).argmax())][0])
 
 
 def silhouette(unit: np.ndarray, labels: np.ndarray, chunk: int = 8192) -> float:
