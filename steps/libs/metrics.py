@@ -63,8 +63,8 @@ def roc(scores: np.ndarray, target: np.ndarray) -> Roc:
 def rising(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of (N,) values in rising order, and the values so ordered, in a third of np.argsort's time.
 
-    Two passes of 16-bit radix sort order the values by 32 bits of where they lie between the least and the greatest;
-    those that this leaves wrong are sorted by comparison.
+    Two passes of 16-bit radix sort order the values by 32 bits of where they lie between the least and the greatest. Of
+    random values that leaves a few neighbours to be swapped; where it leaves more, all are sorted by comparison.
     """
     x = x.astype(np.float64, copy=False)
     low, span = x.min(), np.ptp(x)
@@ -77,11 +77,12 @@ def rising(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(key.astype(np.uint16), kind="stable")
     order = order[np.argsort((key >> 16).astype(np.uint16)[order], kind="stable")]
     ordered = x[order]
+    for at in np.flatnonzero(ordered[1:] < ordered[:-1])[:1000].tolist():
+        near = slice(max(at - 8, 0), at + 10)
+        place = np.argsort(ordered[near], kind="stable")
+        order[near], ordered[near] = order[near][place], ordered[near][place]
     if (ordered[1:] < ordered[:-1]).any():
-        key = key[order]
-        tied = key[1:] == key[:-1]
-        crowd = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
-        order[crowd] = order[crowd][np.argsort(ordered[crowd], kind="stable")]
+        order = np.argsort(x, kind="stable")
         ordered = x[order]
     return order, ordered
 
