@@ -60,9 +60,10 @@ def main():
     records = [record for group in found.values() for record in group.values()]
     write_text(args.out_dir / "results.json", json.dumps(records, indent=1) + "\n")
     plot(found, args.out_dir / "eer.svg")
+    seeds = len({record["seed"] for record in records} - {None})
     parts = [
         f"# Results of {args.out_dir}",
-        f"{len(args.exp_dir)} seeds; mean ± standard deviation (n - 1). {describe_origin()} Labels and trials serve "
+        f"{seeds} seeds; mean ± standard deviation (n - 1). {describe_origin()} Labels and trials serve "
         "this report only. Kept and corrected: share of the labels in the last epoch and, in brackets, how many of "
         "them were right by the true speakers, in percent; for corrected ones before → after.",
         overview(found, systems),

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from libs import cli
 from libs.archive import read_embeddings, rows_of
-from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length, whitening
+from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length
 from libs.cli import RecipeError, log
 from libs.config import add_config_options, load_config
 from libs.datadir import read_table, read_trials
 from libs.plda import load_plda
 from libs.scores import write_scores
+from libs.whitening import total_whitening
 
 
 def main():
@@ -104,13 +105,13 @@ def read(scp: Path, dimension: int) -> tuple[list[str], np.ndarray]:
     return ids, matrix
 
 
-def cosine(args, matrix: np.ndarray, whiten: bool) -> tuple:
+def cosine(args, matrix: np.ndarray, whiten: float) -> tuple:
     """Embeddings to unit vectors; a score is their inner product."""
     others = read(args.mean_from, matrix.shape[1])[1] if args.mean_from else None
     mean = None if others is None else others.mean(0)
     if whiten and mean is None:
-        raise RecipeError("whiten: true needs --mean-from, the unlabelled embeddings that it is learned on")
-    white = whitening(others) if whiten else None
+        raise RecipeError("whiten needs --mean-from, the unlabelled embeddings that it is learned on")
+    white = total_whitening(others, whiten) if whiten else None
     represent = (lambda x: unit_length((x - mean) @ white)) if whiten else (lambda x: unit_length(x, mean))
     return represent, (lambda enrol, test, counts: (enrol, test))
 

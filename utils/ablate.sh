@@ -8,7 +8,7 @@
 # Everything a seed trains stands in <exp>/seed<N>, made by run.sh; what is finished there is not made again, so that an
 # interrupted ablation goes on with the same command. The upper bound "truth" is the one system here that sees speakers:
 # a round whose labels are the true ones.
-# shellcheck disable=SC2154  # parse_options.sh sets what the block names
+# shellcheck disable=SC2154,SC2086  # $cmd is several words; parse_options.sh sets what the block names
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,11 +55,28 @@ one_seed() { # SEED: DINO once, then the rounds of each variant from it
     recipe "$1" --stage 5 --stop-stage 6 --variant "$variant" --rounds "$rounds" --change "${change[$variant]}"
   done
 }
+anchor() { # a published supervised encoder on the same trials, where its package is there
+  local dir=$exp/anchors/resemblyzer
+  if ! python -c 'import resemblyzer' 2>/dev/null; then
+    echo "ablate.sh: no anchor of supervised training by others: see local/resemblyzer_baseline.py"
+    return
+  fi
+  for set in train eval; do
+    [ -f "$dir/$set/embedding.scp" ] || $cmd "$dir/log/$set.log" local/resemblyzer_baseline.py "$data/$set" "$dir/$set"
+  done
+  $cmd "$dir/log/score.log" steps/score_trials.py --backend cosine --mean-from "$dir/train/embedding.scp" \
+    "$data/eval/trials" "$dir/eval/embedding.scp" "$dir/scores/cosine"
+  steps/compute_metrics.py "$dir/scores/cosine" "$data/eval/trials" "$dir/scores/cosine.json"
+}
 report() {
-  local dirs=()
+  local dirs=() against=(--against truth1)
+  [ ! -d "$exp/anchors" ] || dirs+=("$exp/anchors")
   for seed in $seeds; do dirs+=("$exp/seed$seed"); done
-  steps/compare_systems.py --trials "$data/eval/trials" --utt2spk "$data/eval/utt2spk.truth" \
-    --against "lgl$rounds" --against "none$rounds" --against truth1 "$exp" "${dirs[@]}"
+  for variant in $variants; do
+    case $variant in none | lgl) against+=(--against "$variant$rounds") ;; esac
+  done
+  steps/compare_systems.py --trials "$data/eval/trials" --utt2spk "$data/eval/utt2spk.truth" "${against[@]}" \
+    "$exp" "${dirs[@]}"
 }
 
 [ -f "$data/train/feats.scp" ] || ./run.sh --corpus "$corpus" --corpus-dir "$corpus_dir" --cmd "$cmd" --stop-stage 2
@@ -82,4 +99,5 @@ while [ "$running" -gt 0 ]; do
   running=$((running - 1))
 done
 [ "$failed" -eq 0 ] || { echo "ablate.sh: after mending it, the same command goes on where it stopped" >&2; exit 1; }
+anchor
 report

@@ -19,16 +19,6 @@ def unit_length(x: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
-def whitening(x: np.ndarray) -> np.ndarray:
-    """(D, K) map under which (N, D) rows, centred, are uncorrelated and of variance 1.
-
-    Directions without variance are left out. A cosine does not see which of the many such maps it is.
-    """
-    variance, directions = np.linalg.eigh(np.cov(x.T.astype(np.float64)))
-    kept = variance > 1e-6 * variance[-1]
-    return (directions[:, kept] / np.sqrt(variance[kept])).astype(x.dtype)
-
-
 def group_means(x: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean vector of each group.
 

@@ -8,11 +8,12 @@ from .backend import group_means
 def total_whitening(points: np.ndarray, power: float) -> np.ndarray:
     """Divide each principal direction of (N, D) points by its variance to `power`.
 
-    0 changes nothing, 0.5 makes all directions equal, noise included; between the two the few directions that carry
-    most of the variance, of unlabelled speech often the channel, lose their weight and the small ones do not take over.
+    0 changes nothing. 0.5 makes all directions equal, noise included; a cosine after it is the one in the Mahalanobis
+    metric. Between the two the few directions that carry most of the variance, of unlabelled speech often the channel,
+    lose their weight and the small ones do not take over.
 
     Returns:
-        (D, D) float32 matrix, applied as points @ matrix.
+        (D, D) float32 matrix, applied as points @ matrix; directions without variance become 0.
     """
     return _power(np.cov(points.T.astype(np.float64)), -power)
 
@@ -36,7 +37,8 @@ def within_class_whitening(points: np.ndarray, labels: np.ndarray, shrinkage: fl
 
 
 def _power(covariance: np.ndarray, power: float) -> np.ndarray:
-    """A power of a symmetric matrix; directions without variance are taken as a ten-thousandth of the largest."""
+    """A power of a symmetric matrix on the directions that have variance."""
     variances, directions = np.linalg.eigh(covariance)
-    floor = max(1e-4 * variances[-1], 1e-12)
-    return (directions * (np.maximum(variances, 0) + floor) ** power @ directions.T).astype(np.float32)
+    kept = variances > 1e-6 * max(variances[-1], 1e-12)
+    directions = directions[:, kept]
+    return (directions * variances[kept] ** power @ directions.T).astype(np.float32)

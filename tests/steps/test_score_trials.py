@@ -68,7 +68,7 @@ def test_cohort_of_cluster_means(world, score, top):
 
 
 def test_whitened_cosine(world, score):
-    found = score("trials", "--mean-from", world / "embedding.scp", "--set", "whiten=true")
+    found = score("trials", "--mean-from", world / "embedding.scp", "--set", "whiten=0.5")
     inverse = np.linalg.inv(np.cov((X - MEAN).T))
     for i in range(1, 72, 5):
         e, t = X[i] - MEAN, X[(7 * i) % 72] - MEAN
@@ -131,7 +131,7 @@ def test_a_cohort_smaller_than_top_n_is_taken_whole(world, script, tmp_path):
         (["--backend", "plda", "--plda", "utt2cluster"], ["utt2cluster", "not a PLDA model"]),
         (["--backend", "plda", "--plda", "gone.npz"], ["gone.npz", "steps/train_plda.py"]),
         (["--top-n", -3], ["top_n -3"]),
-        (["--set", "whiten=true"], ["whiten: true needs --mean-from"]),
+        (["--set", "whiten=0.5"], ["whiten needs --mean-from"]),
         (["--set", "plda_enrolment=both"], ["'both'", "book or average"]),
     ],
 )

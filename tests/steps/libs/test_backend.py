@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length, whitening
+from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length
 from threadpoolctl import threadpool_limits
 
 RNG = np.random.default_rng(0)
@@ -60,21 +60,6 @@ def test_threads_do_not_change_a_bit():
     with threadpool_limits(2, "blas"):
         two = cohort_statistics(x, cohort, 100)
     np.testing.assert_array_equal(one, two)
-
-
-def test_whitening_is_the_mahalanobis_cosine():
-    """x' C^-1 y over the lengths in the same metric; what has no variance is left out."""
-    x = (RNG.normal(size=(300, 5)) @ RNG.normal(size=(5, 5))).astype("f4")
-    inverse = np.linalg.inv(np.cov(x.T))
-    unit = unit_length((x - x.mean(0)) @ whitening(x))
-    a, b = (x[i] - x.mean(0) for i in (3, 8))
-    assert unit[3] @ unit[8] == pytest.approx(
-        a @ inverse @ b / np.sqrt((a @ inverse @ a) * (b @ inverse @ b)), abs=1e-4
-    )
-    flat = np.concatenate([x, x[:, :2]], axis=1)
-    assert whitening(flat).shape == (7, 5)
-    twice = unit_length((flat - flat.mean(0)) @ whitening(flat))
-    assert twice[3] @ twice[8] == pytest.approx(unit[3] @ unit[8], abs=1e-3)
 
 
 def test_all_of_the_cohort_is_s_norm():
