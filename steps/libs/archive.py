@@ -1,13 +1,80 @@
-"""Embeddings and features in Kaldi's ark/scp, through kaldiio."""
+"""Embeddings and features in Kaldi's ark/scp; kaldiio writes, and reads what is not stored row by row."""
 
 import os
+import re
+import struct
 from pathlib import Path
 
 import kaldiio
 import numpy as np
 
+from .audio import _file as open_file
 from .cli import RecipeError
-from .datadir import read_table
+from .datadir import read_columns
+
+_ARK = re.compile(r"^(.+):(\d+)$")
+_FLOATS = {b"FM": "<f4", b"FV": "<f4", b"DM": "<f8", b"DV": "<f8"}
+_INTEGERS = {b"CM2": ("<u2", 65535), b"CM3": ("u1", 255)}
+
+
+class Stored:
+    """A matrix or vector where an scp points: its shape by its header, and any stretch of its rows.
+
+    No more bytes are read than asked for, but of Kaldi's 8-bit speech-feature form (CM, by columns), text and pipes,
+    which are read whole.
+
+    Args:
+        where: second column of an scp.
+
+    Attributes:
+        shape: (rows, columns), or (elements,) of a vector.
+
+    Raises:
+        Exception: many kinds, kaldiio's and struct's among them; all mean that nothing readable is there.
+    """
+
+    def __init__(self, where: str):
+        self.whole = None
+        self.low, self.step = 0.0, 1.0
+        place = _ARK.match(where)
+        kind, head = b"", b""
+        if place:
+            self.file, offset = open_file(place[1]), int(place[2])
+            head = os.pread(self.file, 24, offset)
+            kind = head[2 : max(2, head.find(b" "))] if head[:2] == b"\0B" else b""
+        if kind in _FLOATS:
+            self.dtype = np.dtype(_FLOATS[kind])
+            self.shape = struct.unpack_from("<xixi" if kind.endswith(b"M") else "<xi", head, 5)
+            self.begin = offset + 5 + 5 * len(self.shape)
+        elif kind in _INTEGERS:
+            name, steps = _INTEGERS[kind]
+            self.dtype = np.dtype(name)
+            self.low, span, *shape = struct.unpack_from("<ffii", head, 6)
+            self.step = span / steps
+            self.shape, self.begin = tuple(shape), offset + 22
+        else:
+            self.whole = kaldiio.load_mat(where)
+            self.shape = self.whole.shape
+
+    def read(self, start: int = 0, out: np.ndarray | None = None) -> np.ndarray:
+        """Rows (elements of a vector) from `start` on, float32: as many as the contiguous `out` has, or all.
+
+        Raises:
+            ValueError: the file ends before.
+        """
+        if out is None:
+            out = np.empty((self.shape[0] - start, *self.shape[1:]), dtype=np.float32)
+        if self.whole is not None:
+            out[:] = self.whole[start : start + len(out)]
+            return out
+        raw = out if self.dtype == out.dtype else np.empty(out.shape, dtype=self.dtype)
+        width = self.dtype.itemsize * (self.shape[1] if len(self.shape) == 2 else 1)
+        if os.preadv(self.file, [raw], self.begin + start * width) < raw.nbytes:
+            raise ValueError("the file is cut short")
+        if raw is not out:
+            np.multiply(raw, np.float32(self.step), out=out, casting="same_kind")
+            out += np.float32(self.low)
+        return out
 
 
 def write_embeddings(out_dir: str | Path, ids: list[str], matrix: np.ndarray, name: str = "embedding") -> Path:
@@ -43,23 +110,24 @@ def read_embeddings(scp: str | Path) -> tuple[list[str], np.ndarray]:
     Raises:
         RecipeError: unreadable ark, vectors of different lengths, NaN or infinity, each by file and line.
     """
-    table = read_table(scp)
-    rows = []
-    for number, (utt, where) in enumerate(table.items(), 1):
+    ids, places = read_columns(scp)
+    matrix = None
+    for row, where in enumerate(places):
         try:
-            row = kaldiio.load_mat(where)
+            stored = Stored(where)
+            if matrix is None and len(stored.shape) == 1:
+                matrix = np.empty((len(ids), *stored.shape), dtype=np.float32)
+            if matrix is not None and stored.shape == matrix.shape[1:]:
+                stored.read(0, matrix[row])
         except Exception as error:  # kaldiio raises many kinds on a broken ark; all mean the same to the user
-            raise RecipeError(f"{scp}:{number}: cannot read {where}: {error}; extract the embeddings again") from error
-        if row.ndim != 1 or (rows and row.shape != rows[0].shape):
-            raise RecipeError(
-                f"{scp}:{number}: {utt} has shape {row.shape}, expected {rows[0].shape if rows else '(D,)'}"
-            )
-        rows.append(row)
-    matrix = np.stack(rows).astype(np.float32, copy=False)
+            raise RecipeError(f"{scp}:{row + 1}: cannot read {where}: {error}; extract the embeddings again") from error
+        if matrix is None or stored.shape != matrix.shape[1:]:
+            expected = "(D,)" if matrix is None else matrix.shape[1:]
+            raise RecipeError(f"{scp}:{row + 1}: {ids[row]} has shape {stored.shape}, expected {expected}")
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if len(bad):
-        raise RecipeError(f"{scp}:{bad[0] + 1}: the embedding of {list(table)[bad[0]]} holds NaN or infinity")
-    return list(table), matrix
+        raise RecipeError(f"{scp}:{bad[0] + 1}: the embedding of {ids[bad[0]]} holds NaN or infinity")
+    return list(ids), matrix
 
 
 def rows_of(ids: list[str], wanted: list[str], ids_file: str | Path, wanted_file: str | Path) -> np.ndarray:

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-import kaldiio
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from .archive import Stored
 from .audio import Recordings
 from .augment import Augmenter, read_crop
 from .cli import RecipeError
-from .datadir import read_table
+from .datadir import read_columns
 from .fbank import Fbank
 
 
@@ -70,9 +70,7 @@ class FeatureCrops:
 
     def __init__(self, data_dir, fbank: Fbank, views, seed: int):
         self.scp = Path(data_dir) / "feats.scp"
-        table = read_table(self.scp)
-        self.ids = list(table)
-        self.where = list(table.values())
+        self.ids, self.where = read_columns(self.scp)
         frame_seconds = fbank.shift / fbank.sample_rate
         self.views = [(count, round(seconds / frame_seconds)) for count, seconds in views]
         self.num_mel_bins = fbank.num_mel_bins
@@ -82,33 +80,46 @@ class FeatureCrops:
         """One batch, see Crops.batch."""
         batch = {"index": torch.from_numpy(rows)}
         generators = [np.random.default_rng((self.seed, epoch, int(row))) for row in rows]
-        matrices = [self.load(row) for row in rows]
+        stored = [self.stored(row) for row in rows]
         for v, (count, frames) in enumerate(self.views):
             feats = np.empty((count * len(rows), frames, self.num_mel_bins), dtype=np.float32)
             for c in range(count):
-                for b, matrix in enumerate(matrices):
-                    spare = len(matrix) - frames
+                for b, matrix in enumerate(stored):
+                    spare = matrix.shape[0] - frames
                     start = int(generators[b].random() * (max(spare, 0) + 1))
-                    rows_of = (
-                        matrix[start : start + frames] if spare >= 0 else np.resize(matrix, (frames, matrix.shape[1]))
-                    )
-                    feats[c * len(rows) + b] = rows_of
+                    self.read(rows[b], matrix, start, feats[c * len(rows) + b])
             batch[f"feats{v}"] = torch.from_numpy(feats)
         return batch
 
     def load(self, row: int) -> np.ndarray:
         """All frames of one utterance, (T, F) float32."""
+        stored = self.stored(row)
+        return self.read(row, stored, 0, np.empty(stored.shape, dtype=np.float32))
+
+    def stored(self, row: int) -> Stored:
+        """One utterance's features, not read yet."""
         try:
-            matrix = kaldiio.load_mat(self.where[row])
+            stored = Stored(self.where[row])
         except Exception as error:  # kaldiio raises many kinds on a broken ark; all mean the same to the user
+            raise self.unreadable(row, error) from error
+        if len(stored.shape) != 2 or stored.shape[1] != self.num_mel_bins:
             raise RecipeError(
-                f"{self.scp}:{row + 1}: cannot read {self.where[row]}: {error}; run stage 2 again"
-            ) from error
-        if matrix.ndim != 2 or matrix.shape[1] != self.num_mel_bins:
-            raise RecipeError(
-                f"{self.scp}:{row + 1}: {self.ids[row]} has shape {matrix.shape}, expected (T, {self.num_mel_bins})"
+                f"{self.scp}:{row + 1}: {self.ids[row]} has shape {stored.shape}, expected (T, {self.num_mel_bins})"
             )
-        return matrix
+        return stored
+
+    def read(self, row: int, stored: Stored, start: int, out: np.ndarray) -> np.ndarray:
+        """Fill (frames, F) with frames from `start` on; an utterance of fewer is repeated."""
+        try:
+            if stored.shape[0] >= len(out):
+                return stored.read(start, out)
+            out[:] = np.resize(stored.read(), out.shape)
+            return out
+        except (OSError, ValueError) as error:
+            raise self.unreadable(row, error) from error
+
+    def unreadable(self, row: int, error: Exception) -> RecipeError:
+        return RecipeError(f"{self.scp}:{row + 1}: cannot read {self.where[row]}: {error}; run stage 2 again")
 
 
 class Views:
