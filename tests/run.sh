@@ -15,9 +15,9 @@ slurm_is_here() {
 if [ -n "${SLURM_TESTS:-}" ] && ! slurm_is_here; then
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     echo "tests/run.sh: installing slurm-wlm and munge with apt-get, for the tests on a real Slurm"
-    apt_get() { RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null; }
-    { apt_get update && apt_get install --yes --no-install-recommends slurm-wlm munge; } ||
-      echo "tests/run.sh: apt-get failed (above): the tests on a real Slurm will skip" >&2
+    apt_get() { RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" 2>&1; }
+    said=$(apt_get update && apt_get install --yes --no-install-recommends slurm-wlm munge) ||
+      printf '%s\n%s\n' "$said" "tests/run.sh: apt-get failed: the tests on a real Slurm will skip" >&2
   else
     echo "tests/run.sh: no Slurm here, and only root with apt-get can install it: its tests will skip" >&2
   fi
