@@ -13,8 +13,13 @@ cd "$(dirname "$0")"
 # begin options
 stage=0          # first stage: 0 corpus, 1 data, 2 features, 3 DINO, 4 pseudo labels, 5 rounds, 6 scores, 7 report
 stop_stage=7     # last stage
-corpus=mini      # mini or speechocean762: chooses conf/<corpus>/ and local/prepare_<corpus>.py
+corpus=mini      # mini, speechocean762 or voxceleb: chooses conf/<corpus>/ and local/prepare_<corpus>.py
 corpus_dir=      # where the corpus is, or where stage 0 puts it; empty = data/<corpus>/corpus
+prepare=         # further options of local/prepare_<corpus>.py, e.g. "--partial"
+pack=true        # copy all audio into arks, the quickest to read; false = leave it where it is
+musan=           # folder of MUSAN for the noise; empty = synthetic noise
+rirs_noises=     # folder of RIRS_NOISES for the rooms; empty = synthetic ones
+conf=            # folder of settings that come before conf/<corpus>/, e.g. conf/voxceleb/1gpu
 exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
 initial=dino     # encoder that each round starts from: dino, or previous (the round before)
@@ -46,25 +51,28 @@ cluster() { # SYSTEM
   $cmd $exp/$1/log/cluster.log steps/cluster.py --config $(conf cluster) --seed $seed $exp/$1/train/embedding.scp $out
   $run steps/cluster_quality.py $out/utt2cluster $data/train/utt2spk.truth $out/quality.json
 }
-score() { # SYSTEM BACKEND OPTION...
-  local scores=$exp/$1/scores/$2
-  $cmd $exp/$1/log/score_$2.log steps/score_trials.py --config $(conf backend) --mean-from $exp/$1/train/embedding.scp \
-    "${@:3}" $data/eval/trials $exp/$1/eval/embedding.scp $scores
-  $run steps/compute_metrics.py $scores $data/eval/trials $scores.json
+score() { # SYSTEM BACKEND OPTION...: every trial list of the evaluation set
+  local list name
+  for list in $(trial_lists); do
+    name=$2${list#trials}
+    $cmd $exp/$1/log/score_$name.log steps/score_trials.py --config $(conf backend) "${@:3}" \
+      --mean-from $exp/$1/train/embedding.scp $data/eval/$list $exp/$1/eval/embedding.scp $exp/$1/scores/$name
+    $run steps/compute_metrics.py $exp/$1/scores/$name $data/eval/$list $exp/$1/scores/$name.json
+  done
 }
 
 if stage 0 "the corpus"; then
-  $run local/prepare_$corpus.py corpus $corpus_dir
+  $run local/prepare_$corpus.py corpus $corpus_dir $prepare
 fi
 
 if stage 1 "data preparation"; then
-  $run local/prepare_$corpus.py data $corpus_dir $data/local
+  $run local/prepare_$corpus.py data $corpus_dir $data/local $prepare
   for set in train eval; do
-    map $data/local/$set $data/$set wav.scp,utt2dur,utt2num_samples steps/pack_audio.py
+    map $data/local/$set $data/$set wav.scp,utt2dur,utt2num_samples steps/pack_audio.py $($pack || echo --in-place)
     copy_tables $data/local/$set $data/$set
     $run utils/validate_data_dir.sh --no-feats --no-text --unlabelled true $data/$set
   done
-  $run local/prepare_noise.py --speech $data/train $data
+  $run local/prepare_noise.py --speech $data/train ${musan:+--musan $musan} ${rirs_noises:+--rirs-noises $rirs_noises} $data
 fi
 
 if stage 2 "features"; then
@@ -109,7 +117,8 @@ if stage 6 "scoring"; then
   for system in untrained dino $(seq -f $variant%g $rounds); do
     embed $system eval
     score $system cosine --backend cosine
-    score $system asnorm --backend cosine --cohort $exp/$system/train/embedding.scp
+    score $system asnorm --backend cosine --cohort $exp/$system/train/embedding.scp \
+      --cohort-clusters $exp/$system/clusters/utt2cluster
     $cmd $exp/$system/log/train_plda.log steps/train_plda.py --config $(conf backend) \
       $exp/$system/train/embedding.scp $exp/$system/clusters/utt2cluster $exp/$system/plda.npz
     score $system plda --backend plda --plda $exp/$system/plda.npz

@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--plda", type=Path, metavar="NPZ", help="plda: the model from train_plda.py")
     parser.add_argument("--cohort", type=Path, metavar="SCP", help="normalise scores against these (AS-norm)")
     parser.add_argument(
-        "--cohort-clusters", type=Path, metavar="UTT2CLUSTER", help="the cohort is these clusters' means"
+        "--cohort-clusters", type=Path, metavar="UTT2CLUSTER", help="clusters of the cohort, for `cohort: clusters`"
     )
     parser.add_argument(
         "--top-n", type=int, help="of the cohort, instead of the configuration's top_n; 0 = all, S-norm"
@@ -51,8 +51,10 @@ def main():
         raise RecipeError(f"plda_enrolment '{config['plda_enrolment']}': choose book or average")
     if args.backend == "plda" and args.plda is None:
         raise RecipeError("--backend plda needs --plda MODEL: train it with steps/train_plda.py")
-    if args.cohort_clusters and args.cohort is None:
-        raise RecipeError("--cohort-clusters needs --cohort, the embeddings of the clustered utterances")
+    if config["cohort"] not in ("utterances", "clusters"):
+        raise RecipeError(f"cohort '{config['cohort']}': choose utterances or clusters")
+    if args.cohort and config["cohort"] == "clusters" and args.cohort_clusters is None:
+        raise RecipeError("cohort: clusters needs --cohort-clusters, a table `utterance cluster` of the --cohort")
     top = config["top_n"] if args.top_n is None else args.top_n
     if top < 0:
         raise RecipeError(f"top_n {top}: give a number of cohort members, or 0 for all of them")
@@ -78,7 +80,7 @@ def main():
     if args.cohort:
         cohort_ids, cohort = read(args.cohort, matrix.shape[1])
         cohort = represent(cohort)
-        if args.cohort_clusters:
+        if config["cohort"] == "clusters":
             table = read_table(args.cohort_clusters)
             clusters = np.unique(list(table.values()), return_inverse=True)[1]
             in_cohort = rows_of(cohort_ids, list(table), args.cohort, args.cohort_clusters)

@@ -15,7 +15,7 @@ done
 _corpora=$(for f in local/prepare_*.py; do basename "$f" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
 [ -f "local/prepare_$corpus.py" ] || _stages_fail "no local/prepare_$corpus.py: --corpus is one of $_corpora"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _stages_fail "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
-for _name in corpus_dir exp labels; do
+for _name in corpus_dir exp labels musan rirs_noises conf; do
   [[ ${!_name} != *[[:space:]]* ]] || _stages_fail "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
 [[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
@@ -42,9 +42,12 @@ if $dry_run; then
   run=echo cmd="echo $cmd"
 fi
 
-# conf NAME: the corpus's variant of conf/NAME.yaml where it has one.
+[ -z "$conf" ] || [ -d "$conf" ] || _stages_fail "--conf $conf: no such folder"
+# conf NAME: the variant of conf/NAME.yaml in --conf or of the corpus, where there is one.
 conf() {
-  if [ -f "conf/$corpus/$1.yaml" ]; then echo "conf/$corpus/$1.yaml"; else echo "conf/$1.yaml"; fi
+  if [ -n "$conf" ] && [ -f "$conf/$1.yaml" ]; then
+    echo "$conf/$1.yaml"
+  elif [ -f "conf/$corpus/$1.yaml" ]; then echo "conf/$corpus/$1.yaml"; else echo "conf/$1.yaml"; fi
 }
 
 # stage N TITLE: true if stage N is wanted; prints its title, and the time that the one before took.
@@ -70,10 +73,13 @@ map() { $run utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
 # copy_tables FROM TO: what a data directory says of its utterances besides the audio.
 copy_tables() {
-  for _name in utt2spk spk2utt utt2spk.truth trials; do
-    if $dry_run || [ -f "$1/$_name" ]; then $run cp "$1/$_name" "$2"; fi
+  for _file in "$1"/{utt2spk,spk2utt,utt2spk.truth,trials*}; do
+    if $dry_run || [ -f "$_file" ]; then $run cp "$_file" "$2"; fi
   done
 }
+
+# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.
+trial_lists() { ls "$data/eval" 2>/dev/null | grep -E '^trials(_[a-z0-9_]+)?$' || echo trials; }
 
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {

@@ -14,8 +14,9 @@ BACKENDS = {"cosine": 0, "asnorm": 1, "plda": 2}
 def read_experiment(exp_dir: Path) -> list[dict]:
     """One record per system and back-end of EXP_DIR, in the order of the recipe.
 
-    Keys: system, backend, those of the score's JSON (eer, mindcf_0.01, …), nmi, purity, num_clusters, seed, epochs,
-    train_seconds, and gate, the last line of the round's gate_quality.jsonl. None where a system has no such thing.
+    Keys: system, backend (with _<list> where it is not the first trial list), those of the score's JSON (eer,
+    mindcf_0.01, …), nmi, purity, num_clusters, seed, epochs, train_seconds, and gate, the last line of the round's
+    gate_quality.jsonl. None where a system has no such thing.
 
     Raises:
         RecipeError: nothing is scored there.
@@ -40,7 +41,7 @@ def read_system(directory: Path) -> list[dict]:
     stamp = read_json(directory / "stamp.json") or {}
     lines = read_lines(directory / "metrics.jsonl")
     records = []
-    for path in sorted(directory.glob("scores/*.json"), key=lambda p: (BACKENDS.get(p.stem, 9), p.stem)):
+    for path in sorted(directory.glob("scores/*.json"), key=lambda p: (BACKENDS.get(p.stem.split("_")[0], 9), p.stem)):
         records.append(
             {
                 "system": directory.name,

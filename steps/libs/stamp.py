@@ -8,14 +8,17 @@ from pathlib import Path
 
 from .datadir import write_text
 
+FILES = 10_000  # of an scp that are looked at; more, as of a corpus read in place, take minutes on a shared file system
+
 
 def fingerprint(path: str | Path) -> str:
-    """Hash of a file's contents; for an scp also of the sizes and times of the files it names, as its text stays."""
+    """Hash of a file's contents; for an scp of few files (arks) also of their sizes and times, as its text stays."""
     data = Path(path).read_bytes()
     digest = hashlib.sha256(data)
     if str(path).endswith(".scp"):
         places = (line.split(None, 1)[-1] for line in data.splitlines() if line and not line.endswith(b"|"))
-        for place in sorted({re.sub(rb":\d+$", b"", place) for place in places}):
+        places = sorted({re.sub(rb":\d+$", b"", place) for place in places})
+        for place in places if len(places) <= FILES else []:
             if os.path.exists(place):
                 status = os.stat(place)
                 digest.update(b"%s %d %d" % (place, status.st_size, status.st_mtime_ns))

@@ -59,6 +59,7 @@ def s_norm(raw, enrol_scores, test_scores, top):
 def test_cohort_of_cluster_means(world, score, top):
     scp = world / "embedding.scp"
     options = ["--mean-from", scp, "--cohort", scp, "--cohort-clusters", world / "utt2cluster", "--top-n", top]
+    options += ["--set", "cohort=clusters"]
     found = score("trials", *options)
     x = unit(X - MEAN)
     cohort = unit(np.stack([x[members].mean(0) for members in np.arange(72).reshape(12, 6)]))
@@ -126,8 +127,12 @@ def test_a_cohort_smaller_than_top_n_is_taken_whole(world, script, tmp_path):
         (["--enrol-utts", "spk2utt"], ["trials:1", "'s00-u1'"]),  # utterances where models were announced
         (["--mean-from", "narrow/embedding.scp"], ["narrow/embedding.scp", "5 dimensions", "have 8"]),
         (["--cohort", "narrow/embedding.scp"], ["narrow/embedding.scp", "one model"]),
-        (["--cohort-clusters", "utt2cluster"], ["--cohort-clusters needs --cohort"]),
-        (["--cohort", "embedding.scp", "--cohort-clusters", "spk2utt"], ["spk2utt:1", "'m0'"]),
+        (["--cohort", "embedding.scp", "--set", "cohort=clusters"], ["needs --cohort-clusters"]),
+        (["--set", "cohort=speakers"], ["'speakers'", "utterances or clusters"]),
+        (
+            ["--cohort", "embedding.scp", "--cohort-clusters", "spk2utt", "--set", "cohort=clusters"],
+            ["spk2utt:1", "'m0'"],
+        ),
         (["--backend", "plda", "--plda", "utt2cluster"], ["utt2cluster", "not a PLDA model"]),
         (["--backend", "plda", "--plda", "gone.npz"], ["gone.npz", "steps/train_plda.py"]),
         (["--top-n", -3], ["top_n -3"]),
