@@ -30,6 +30,7 @@ seed=0           # of everything that is drawn
 cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
 nj=auto          # parallel jobs over utterances; auto = one per core
 ngpu=auto        # GPUs of a training; auto = all of this machine, 0 = CPU
+num_nodes=1      # nodes of a training, each with ngpu GPUs; more than one through Slurm only
 overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
 dry_run=false    # print the commands of the chosen stages instead of running them
 # end options

@@ -76,7 +76,7 @@ class DlgLc(Task):
     def begin_epoch(self, epoch):
         gate = self.config["gate"]
         if epoch + 1 < gate["from_epoch"] or gate["mode"] == "none":
-            self.gate = decide_gate({"mode": "none"}, None, None, self.round)
+            self.gate = decide_gate({**gate, "mode": "none"}, None, None, self.round)
         else:
             losses = None if self.previous_losses is None else self.previous_losses.numpy()
             self.gate = decide_gate(gate, losses, self.last_threshold, self.round)

@@ -6,7 +6,6 @@ _stages_fail() {
   exit 1
 }
 
-num_nodes=${num_nodes:-1}
 for _name in stage stop_stage rounds num_nodes seed; do
   [[ ${!_name} =~ ^[0-9]+$ ]] || _stages_fail "--${_name//_/-} takes a whole number, not '${!_name}'"
 done
