@@ -56,6 +56,12 @@ class Stored:
             self.whole = kaldiio.load_mat(where)
             self.shape = self.whole.shape
 
+    def fetch(self, start: int, count: int) -> None:
+        """Ask the system for rows that are to be read soon: a disk brings those of a whole batch at once."""
+        if self.whole is None and hasattr(os, "posix_fadvise"):
+            width = self.dtype.itemsize * self.shape[1]
+            os.posix_fadvise(self.file, self.begin + start * width, count * width, os.POSIX_FADV_WILLNEED)
+
     def read(self, start: int = 0, out: np.ndarray | None = None) -> np.ndarray:
         """Rows (elements of a vector) from `start` on, float32: as many as the contiguous `out` has, or all.
 

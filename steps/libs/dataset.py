@@ -75,21 +75,32 @@ class FeatureCrops:
         self.views = [(count, round(seconds / frame_seconds)) for count, seconds in views]
         self.num_mel_bins = fbank.num_mel_bins
         self.seed = seed
+        self.drawn = None, None
 
     def batch(self, epoch: int, rows: np.ndarray) -> dict:
         """One batch, see Crops.batch."""
         batch = {"index": torch.from_numpy(rows)}
-        generators = [np.random.default_rng((self.seed, epoch, int(row))) for row in rows]
         stored = [self.stored(row) for row in rows]
+        places = iter(self.places(epoch)[:, rows])
         for v, (count, frames) in enumerate(self.views):
             feats = np.empty((count * len(rows), frames, self.num_mel_bins), dtype=np.float32)
-            for c in range(count):
-                for b, matrix in enumerate(stored):
-                    spare = matrix.shape[0] - frames
-                    start = int(generators[b].random() * (max(spare, 0) + 1))
-                    self.read(rows[b], matrix, start, feats[c * len(rows) + b])
+            wanted = []
+            for _ in range(count):
+                for row, matrix, place in zip(rows, stored, next(places).tolist()):
+                    wanted.append((row, matrix, int(place * (max(matrix.shape[0] - frames, 0) + 1))))
+                    matrix.fetch(wanted[-1][2], frames)
+            for (row, matrix, start), out in zip(wanted, feats):
+                self.read(row, matrix, start, out)
             batch[f"feats{v}"] = torch.from_numpy(feats)
         return batch
+
+    def places(self, epoch: int) -> np.ndarray:
+        """(crops, N) share in [0, 1) of where each crop can begin; drawn once an epoch, a generator a row is dear."""
+        if epoch != self.drawn[0]:
+            crops = sum(count for count, _ in self.views)
+            rng = np.random.default_rng((self.seed, epoch))
+            self.drawn = epoch, rng.random((crops, len(self.ids)), dtype=np.float32)
+        return self.drawn[1]
 
     def load(self, row: int) -> np.ndarray:
         """All frames of one utterance, (T, F) float32."""

@@ -11,10 +11,6 @@ from .cli import RecipeError
 class Fbank(nn.Module):
     """Waveforms to log-mel energies: Kaldi's compute-fbank-feats with dither 0 and snipped edges.
 
-    The power spectrum does not depend on where time zero lies, so each frame is centred on its middle: its even half
-    then meets only cosines, its odd half only sines, and two (length/2 × bins) matrix products replace a
-    (length × 2 bins) one. On short frames that beats an FFT on CPU and GPU, and sums in plain float32.
-
     Args:
         config: the keys of conf/fbank.yaml.
     """
@@ -27,23 +23,23 @@ class Fbank(nn.Module):
         self.shift = round(rate * config["frame_shift_ms"] / 1000)
         self.preemphasis = config["preemphasis"]
         self.num_mel_bins = config["num_mel_bins"]
-        if self.length % 2:
-            raise RecipeError(f"frame_length_ms {config['frame_length_ms']}: must hold an even number of samples")
-        nfft = 1 << (self.length - 1).bit_length()
+        self.nfft = 1 << (self.length - 1).bit_length()
 
-        half = torch.arange(self.length // 2, dtype=torch.float64) + 0.5  # distance from the frame's middle, samples
-        position = (half + self.length / 2 - 0.5) / (self.length - 1)  # 0.5…1 of the frame
+        position = torch.arange(self.length, dtype=torch.float64) / (self.length - 1)
         if config["window"] == "povey":
             window = (0.5 - 0.5 * torch.cos(2 * math.pi * position)).pow(0.85)
         elif config["window"] == "hamming":
             window = 0.54 - 0.46 * torch.cos(2 * math.pi * position)
         else:
             raise RecipeError(f"fbank window '{config['window']}': choose povey or hamming")
-        mel, used = mel_filters(config["num_mel_bins"], nfft, rate, config["low_freq"], config["high_freq"])
-        angle = 2 * math.pi / nfft * half[:, None] * used[None, :]
-        tables = {"cosine": window[:, None] * torch.cos(angle), "sine": window[:, None] * torch.sin(angle), "mel": mel}
-        for name, table in tables.items():
-            self.register_buffer(name, table.float(), persistent=False)
+        mel = mel_filters(config["num_mel_bins"], self.nfft, rate, config["low_freq"], config["high_freq"])
+        self.register_buffer("window", window.float(), persistent=False)
+        self.register_buffer("mel", mel.float(), persistent=False)
+        # Filters that are neighbours share few FFT bins: four blocks of the matrix hold all that is not zero.
+        self.blocks = []
+        for filters in torch.arange(mel.shape[1]).chunk(4):
+            used = torch.nonzero(mel[:, filters].sum(1))
+            self.blocks.append(tuple(slice(int(part[0]), int(part[-1]) + 1) for part in (used, filters)))
 
     def num_frames(self, num_samples: int) -> int:
         """Frames that `num_samples` give; the last samples that fill no frame are left out."""
@@ -57,38 +53,38 @@ class Fbank(nn.Module):
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Args: waveforms: (B, samples) in the int16 range, any dtype. Returns: (B, frames, mel bins), natural log."""
         with torch.autocast(waveforms.device.type, enabled=False):
-            # Pieces whose frames fit a processor's cache are twice as quick as the whole batch at once; a GPU has none.
+            # Pieces whose frames fit a processor's cache are a fifth quicker than the whole batch; a GPU has none.
             rows = len(waveforms)
             if waveforms.device.type == "cpu":
-                rows = max(1, (1 << 18) // max(1, waveforms.shape[1]))
+                rows = max(1, (1 << 17) // max(1, waveforms.shape[1]))
             return torch.cat([self._energies(piece.float()) for piece in waveforms.split(rows)])
 
     def _energies(self, x: torch.Tensor) -> torch.Tensor:
         """Kaldi takes each frame's mean off and emphasises then; both are linear, so the order is ours to choose.
 
         With y = x[i] - p x[i-1] and the frame's mean m, the emphasised sample is y - (1-p) m, and (1-p) (x - m) for
-        the first of a frame, which Kaldi takes as its own past. The mean cancels in the odd half; in the even half it
-        is one number a frame, taken off after the products.
+        the first of a frame, which Kaldi takes as its own past: y is computed once, not for every frame that holds it.
         """
-        p, middle = self.preemphasis, self.length // 2
-        y = torch.cat([x[:, :1] * (1 - p), x[:, 1:] - p * x[:, :-1]], dim=1)
-        frames = y.unfold(-1, self.length, self.shift)
-        later, earlier = frames[..., middle:], frames[..., :middle].flip(-1)
-        first = x.unfold(-1, self.length, self.shift)[..., 0] * (1 - p) - earlier[..., -1]
-        earlier[..., -1] += first
-        mean = nn.functional.avg_pool1d(x.unsqueeze(1), self.length, self.shift).squeeze(1)
-        even = (later + earlier) @ self.cosine
-        even.addcmul_(mean.unsqueeze(-1), self.cosine.sum(0), value=-2 * (1 - p))
-        odd = (later - earlier) @ self.sine
-        energies = even.square_().addcmul_(odd, odd) @ self.mel
+        p = self.preemphasis
+        y = torch.cat([x[:, :1], torch.add(x[:, 1:], x[:, :-1], alpha=-p)], dim=1).unfold(-1, self.length, self.shift)
+        frames = x.unfold(-1, self.length, self.shift)
+        mean = frames.mean(-1, keepdim=True).mul_(1 - p)
+        padded = x.new_empty(*y.shape[:-1], self.nfft)
+        padded[..., self.length :] = 0
+        emphasised = torch.sub(y, mean, out=padded[..., : self.length])
+        torch.add(-mean, frames[..., :1], alpha=1 - p, out=emphasised[..., :1])
+        emphasised.mul_(self.window)
+        squares = torch.view_as_real(torch.fft.rfft(padded)).square_()
+        power = squares[..., 0] + squares[..., 1]
+        energies = torch.cat([power[..., bins] @ self.mel[bins, filters] for bins, filters in self.blocks], dim=-1)
         return energies.clamp_(min=torch.finfo(torch.float32).eps).log_()
 
 
-def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) -> tuple[torch.Tensor, torch.Tensor]:
+def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) -> torch.Tensor:
     """Kaldi's triangular filters, equally spaced in mel(f) = 1127 ln(1 + f/700).
 
     Returns:
-        weights (F, num_bins) float64 and the numbers (F,) of the FFT bins that some filter uses.
+        (nfft / 2, num_bins) weights of the FFT bins, float64.
     """
     nyquist = rate / 2
     high = high if high > 0 else nyquist + high
@@ -105,5 +101,4 @@ def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) ->
     weights = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp_(min=0)
     if (weights.sum(0) == 0).any():
         raise RecipeError(f"fbank num_mel_bins {num_bins}: some filters hold no FFT bin: use fewer bins")
-    used = weights.sum(1) > 0
-    return weights[used], bins[used]
+    return weights
