@@ -1,6 +1,8 @@
 """Every test runs against the checkout: steps/ on the path as for `python steps/x.py`, real speech where present."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "steps"))
 
 from libs.datadir import write_data_dir  # noqa: E402
+from recipe import run  # noqa: E402
 
 SPEECHOCEAN = Path(os.environ.get("SPEECHOCEAN762", ROOT.parent / "shared/data/speechocean762"))
 
@@ -79,3 +82,44 @@ def tiny(tmp_path_factory) -> Path:
         rirs[f"rir{k}"] = str(top / f"wav/rir{k}.wav")
     write_data_dir(top / "rirs", rirs, {r: r for r in rirs})
     return top
+
+
+@pytest.fixture(scope="session")
+def tree(root, tmp_path_factory) -> Path:
+    """A copy of the tracked files with short trainings and a mini corpus of 8 + 4 speakers, its data prepared."""
+    top = tmp_path_factory.mktemp("clone")
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in names:
+        if (root / name).is_file():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, top / name)
+    for idea, changes in {
+        "dino": {"epochs": 2, "head": {"outputs": 32, "hidden": 32, "bottleneck": 16}},
+        "dlglc": {"epochs": 4, "gate": {"from_epoch": 2}, "correction": {"from_epoch": 3}},
+        "cluster": {"num_clusters": 8, "restarts": 2},
+    }.items():
+        (top / f"conf/mini/{idea}.yaml").rename(top / f"conf/mini/full_{idea}.yaml")
+        (top / f"conf/mini/{idea}.yaml").write_text(json.dumps({"base": f"full_{idea}.yaml", **changes}))
+    command = [sys.executable, "local/prepare_mini.py", "corpus", "small", "--speakers", 8, "--utterances", 6]
+    command += ["--eval-speakers", 4, "--eval-utterances", 5]
+    subprocess.run([*map(str, command)], cwd=top, check=True, capture_output=True)
+    return top
+
+
+@pytest.fixture(scope="session")
+def environment(root):
+    """The copy uses this environment, whose requirements are the same."""
+    return {"DLGLC_VENV": os.environ.get("DLGLC_VENV", str(root / ".venv")), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def finished(tree, environment):
+    """Stages 1 to 7 with one round, in two commands as a user would go on."""
+    words = ["--corpus-dir", "small", "--rounds", "1", "--nj", "2"]
+    first = run(tree, "--stage", "1", "--stop-stage", "4", *words, env=environment)
+    trials = (tree / "data/mini/eval/trials").read_text().splitlines(keepends=True)
+    (tree / "data/mini/eval/trials_half").write_text("".join(trials[::2]))
+    second = run(tree, "--stage", "5", *words, env=environment)
+    return first.stdout + second.stdout

@@ -3,26 +3,11 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-
-def run(where: Path, *words, check=True, env=None, timeout=500) -> subprocess.CompletedProcess:
-    done = subprocess.run(
-        ["bash", "run.sh", *map(str, words)],
-        cwd=where,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, **(env or {})},
-        check=False,
-    )
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
+from recipe import run
 
 
 @pytest.mark.parametrize(
@@ -59,47 +44,6 @@ def test_dry_run_prints_the_chosen_stages_and_touches_nothing(root):
     for script in ("train_dino", "extract_embeddings", "cluster", "train_dlglc", "train_plda", "score_trials"):
         assert f"steps/{script}.py" in done.stdout
     assert not (root / "exp/dry").exists()
-
-
-@pytest.fixture(scope="module")
-def tree(root, tmp_path_factory) -> Path:
-    """A copy of the tracked files with short trainings and a mini corpus of 8 + 4 speakers, its data prepared."""
-    top = tmp_path_factory.mktemp("clone")
-    names = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    for name in names:
-        if (root / name).is_file():
-            (top / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, top / name)
-    for idea, changes in {
-        "dino": {"epochs": 2, "head": {"outputs": 32, "hidden": 32, "bottleneck": 16}},
-        "dlglc": {"epochs": 4, "gate": {"from_epoch": 2}, "correction": {"from_epoch": 3}},
-        "cluster": {"num_clusters": 8, "restarts": 2},
-    }.items():
-        (top / f"conf/mini/{idea}.yaml").rename(top / f"conf/mini/full_{idea}.yaml")
-        (top / f"conf/mini/{idea}.yaml").write_text(json.dumps({"base": f"full_{idea}.yaml", **changes}))
-    command = [sys.executable, "local/prepare_mini.py", "corpus", "small", "--speakers", 8, "--utterances", 6]
-    command += ["--eval-speakers", 4, "--eval-utterances", 5]
-    subprocess.run([*map(str, command)], cwd=top, check=True, capture_output=True)
-    return top
-
-
-@pytest.fixture(scope="module")
-def environment(root):
-    """The copy uses this environment, whose requirements are the same."""
-    return {"DLGLC_VENV": os.environ.get("DLGLC_VENV", str(root / ".venv"))}
-
-
-@pytest.fixture(scope="module")
-def finished(tree, environment):
-    """Stages 1 to 7 with one round, in two commands as a user would go on."""
-    words = ["--corpus-dir", "small", "--rounds", "1", "--nj", "2"]
-    first = run(tree, "--stage", "1", "--stop-stage", "4", *words, env=environment)
-    trials = (tree / "data/mini/eval/trials").read_text().splitlines(keepends=True)
-    (tree / "data/mini/eval/trials_half").write_text("".join(trials[::2]))
-    second = run(tree, "--stage", "5", *words, env=environment)
-    return first.stdout + second.stdout
 
 
 def test_the_chain_runs_from_data_to_report(tree, finished):

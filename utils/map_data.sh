@@ -29,7 +29,8 @@ utts=$(wc -l <"$data/utt2spk")
 [ "$nj" -le "$utts" ] || nj=$utts
 
 utils/split_data.sh --per-utt "$data" "$nj"
-export OMP_NUM_THREADS=$((cores > nj ? cores / nj : 1)) # the jobs share this machine, or each has its own allocation
+share=${OMP_NUM_THREADS:-$cores} # of this machine's cores: fewer where several recipes run on it
+export OMP_NUM_THREADS=$((share > nj ? share / nj : 1))
 # shellcheck disable=SC2086  # $cmd may be several words
 $cmd JOB=1:"$nj" --gpu "$gpu" "$log" "$script" "$@" "$data/split${nj}utt/JOB" "$out/parts/JOB"
 for table in $tables; do
