@@ -78,7 +78,12 @@ copy_tables() {
 }
 
 # trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.
-trial_lists() { ls "$data/eval" 2>/dev/null | grep -E '^trials(_[a-z0-9_]+)?$' || echo trials; }
+trial_lists() {
+  echo trials
+  for _file in "$data"/eval/trials_*; do
+    [ ! -f "$_file" ] || echo "${_file##*/}"
+  done
+}
 
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
