@@ -35,7 +35,7 @@ def kmeans(
     num_clusters: int,
     *,
     spherical: bool = True,
-    init: str = "k-means++",
+    init: str | np.ndarray = "k-means++",
     restarts: int = 1,
     max_iter: int = 100,
     tolerance: float = 1e-5,
@@ -48,7 +48,7 @@ def kmeans(
     Args:
         points: (N, D). Spherical k-means looks at their directions alone (Dhillon and Modha, 2001).
         num_clusters: K <= N.
-        init: k-means++ (D² sampling, Arthur and Vassilvitskii, 2007) or random (K of the points).
+        init: k-means++ (D² sampling, Arthur and Vassilvitskii, 2007), random (K of the points), or (K, D) points.
         restarts: starts to try.
         max_iter: assignments per start, at most.
         tolerance: stop when the objective changes by a smaller share of itself.
@@ -64,20 +64,25 @@ def kmeans(
     """
     if not 1 <= num_clusters <= len(points):
         raise RecipeError(f"{num_clusters} clusters of {len(points)} points: ask for 1 to {len(points)}")
-    if init not in ("k-means++", "random"):
+    if isinstance(init, str) and init not in ("k-means++", "random"):
         raise RecipeError(f"init '{init}': choose k-means++ or random")
     x = torch.as_tensor(np.ascontiguousarray(points, dtype=np.float32)).to(device)
-    if not torch.isfinite(x).all():
+    if not torch.isfinite(torch.stack(torch.aminmax(x))).all():  # NaN wins both
         raise RecipeError("a point holds NaN or infinity: extract the embeddings again")
     # x·c - |c|²/2 loses digits to a common offset, which changes no distance.
     offset = x.mean(0)
-    x = F.normalize(x, dim=1) if spherical else x - offset
+    place = (lambda points: F.normalize(points, dim=1)) if spherical else (lambda points: points - offset)
+    x = place(x)
     if chunk is None:
         chunk = 1024 if x.device.type == "cpu" else max(256, 2**27 // num_clusters)
     best = None
     for restart in range(max(1, restarts)):
         rng = np.random.default_rng((seed, restart))
-        found = _lloyd(x, _start(x, num_clusters, init, rng, chunk), spherical, max_iter, tolerance, chunk)
+        if isinstance(init, str):
+            start = _start(x, num_clusters, init, rng, chunk)
+        else:
+            start = place(torch.as_tensor(np.asarray(init, dtype=np.float32), device=device))
+        found = _lloyd(x, start, spherical, max_iter, tolerance, chunk)
         if best is None or (found.objective > best.objective) == spherical:
             best = found
     if not spherical:
@@ -177,7 +182,7 @@ def _assign(x, centroids, chunk: int) -> tuple[torch.Tensor, torch.Tensor]:
     for start in range(0, len(x), chunk):
         part = slice(start, start + chunk)
         rows = products[: len(x[part])]
-        torch.mm(x[part], centroids.T, out=rows).sub_(offset)
+        torch.addmm(offset, x[part], centroids.T, beta=-1, out=rows)
         if x.device.type == "cpu":  # numpy's argmax costs a tenth of torch's there
             nearest = rows.numpy().argmax(1)
             labels[part] = torch.from_numpy(nearest)

@@ -39,6 +39,15 @@ def test_spherical_against_a_literal_one_from_the_same_start():
     assert ours.objective == pytest.approx(np.mean([unit[i] @ centroids[c] for i, c in enumerate(labels)]), abs=1e-5)
 
 
+def test_a_start_may_be_given():
+    x = blobs(spread=1.0, seed=4) + 30
+    for spherical in (True, False):
+        first = kmeans(x, 8, spherical=spherical, init="random", seed=7, max_iter=1)
+        given = kmeans(x, 8, spherical=spherical, init=first.centroids, max_iter=20)
+        drawn = kmeans(x, 8, spherical=spherical, init="random", seed=7, max_iter=20)
+        np.testing.assert_array_equal(given.labels, drawn.labels)
+
+
 def test_chunks_and_restarts():
     x = blobs(k=20, spread=0.8, seed=2)
     whole, parts = kmeans(x, 20, seed=3), kmeans(x, 20, seed=3, chunk=7)
