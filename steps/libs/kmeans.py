@@ -41,6 +41,7 @@ def kmeans(
     tolerance: float = 1e-5,
     seed: int = 0,
     device: str | torch.device = "cpu",
+    backend: str = "own",
     chunk: int | None = None,
 ) -> Clustering:
     """Lloyd's algorithm; the best of several starts is kept. The same seed and device give the same answer.
@@ -53,6 +54,8 @@ def kmeans(
         max_iter: assignments per start, at most.
         tolerance: stop when the objective changes by a smaller share of itself.
         device: where the distances are computed.
+        backend: own; or faiss or sklearn (on the CPU, Euclidean only) between the start and the last assignment, which
+            then repairs what they left empty.
         chunk: points that are compared with all centroids at once; memory is chunk × K × 4 bytes beside the points.
             None = what the device's caches like.
 
@@ -60,7 +63,7 @@ def kmeans(
         labels that belong to the returned centroids; every cluster has a member.
 
     Raises:
-        RecipeError: K > N or K < 1, points with NaN or infinity, unknown init.
+        RecipeError: K > N or K < 1, points with NaN or infinity, unknown init, a backend that is missing or cannot.
     """
     if not 1 <= num_clusters <= len(points):
         raise RecipeError(f"{num_clusters} clusters of {len(points)} points: ask for 1 to {len(points)}")
@@ -82,12 +85,41 @@ def kmeans(
             start = _start(x, num_clusters, init, rng, chunk)
         else:
             start = place(torch.as_tensor(np.asarray(init, dtype=np.float32), device=device))
-        found = _lloyd(x, start, spherical, max_iter, tolerance, chunk)
+        if backend == "own":
+            found = _lloyd(x, start, spherical, max_iter, tolerance, chunk)
+        else:
+            centroids, steps = _by_library(
+                backend, x.cpu().numpy(), start.cpu().numpy(), spherical, max_iter, tolerance
+            )
+            found = _lloyd(x, torch.from_numpy(centroids).to(device), spherical, 1, tolerance, chunk)
+            found.iterations = steps
         if best is None or (found.objective > best.objective) == spherical:
             best = found
     if not spherical:
         best.centroids += offset.cpu().numpy()
     return best
+
+
+def _by_library(
+    backend: str, x: np.ndarray, start: np.ndarray, spherical: bool, max_iter: int, tolerance: float
+) -> tuple[np.ndarray, int]:
+    """Centroids by another library's Lloyd iterations from `start`, and how many it took."""
+    if backend == "sklearn":
+        if spherical:
+            raise RecipeError("backend sklearn has no spherical k-means: set spherical: false, or another backend")
+        from sklearn.cluster import KMeans
+
+        model = KMeans(len(start), init=start, n_init=1, max_iter=max_iter, tol=tolerance).fit(x)
+        return model.cluster_centers_, model.n_iter_
+    if backend != "faiss":
+        raise RecipeError(f"backend '{backend}': choose own, faiss or sklearn")
+    try:
+        import faiss
+    except ImportError:
+        raise RecipeError("backend faiss: no package faiss here: pip install faiss-cpu, or set backend: own") from None
+    model = faiss.Kmeans(x.shape[1], len(start), niter=max_iter, spherical=spherical, max_points_per_centroid=len(x))
+    model.train(x, init_centroids=start)
+    return model.centroids, max_iter
 
 
 def _start(x, k: int, init: str, rng, chunk: int) -> torch.Tensor:

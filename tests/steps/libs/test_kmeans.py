@@ -48,6 +48,21 @@ def test_a_start_may_be_given():
         np.testing.assert_array_equal(given.labels, drawn.labels)
 
 
+@pytest.mark.parametrize("backend", ["sklearn", "faiss"])
+def test_another_library_behind_the_same_call(backend):
+    if backend == "faiss":
+        pytest.importorskip("faiss", reason="optional: pip install faiss-cpu")
+    x = blobs(k=12, spread=1.0, seed=5)
+    for spherical in (False, True):
+        if spherical and backend == "sklearn":
+            with pytest.raises(RecipeError, match="no spherical"):
+                kmeans(x, 12, backend=backend)
+            continue
+        own, theirs = (kmeans(x, 12, spherical=spherical, seed=2, max_iter=50, backend=b) for b in ("own", backend))
+        np.testing.assert_array_equal(own.labels, theirs.labels)
+        assert theirs.objective == pytest.approx(own.objective, rel=1e-4)
+
+
 def test_chunks_and_restarts():
     x = blobs(k=20, spread=0.8, seed=2)
     whole, parts = kmeans(x, 20, seed=3), kmeans(x, 20, seed=3, chunk=7)
@@ -71,6 +86,8 @@ def test_mistakes_are_named():
         kmeans(np.ones((5, 2)), 6)
     with pytest.raises(RecipeError, match="NaN"):
         kmeans(np.array([[1.0, np.nan], [0, 1]]), 1)
+    with pytest.raises(RecipeError, match="choose own, faiss or sklearn"):
+        kmeans(np.eye(5), 2, backend="scipy")
     with pytest.raises(RecipeError, match="choose k-means"):
         kmeans(np.ones((5, 2)), 2, init="farthest")
 
