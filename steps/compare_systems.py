@@ -120,7 +120,7 @@ def differences(found: dict, systems: list[str], reference: str, args) -> str:
     for (system, backend), group in found.items():
         others = found.get((reference, backend), {})
         both = [exp_dir for exp_dir in group if exp_dir in others]
-        if system == reference or not both:
+        if system == reference or backend not in BACKENDS or not both:
             continue
         ours, theirs = (np.array([g[e]["eer"] for e in both]) for g in (group, others))
         drawn = speaker_draws(both, system, reference, backend, args) if args.trials else None
