@@ -7,6 +7,7 @@ memory is what a forked copy of the process takes on top of the inputs while it 
 """
 
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -36,6 +37,9 @@ def memory(run) -> float:
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
+        # What malloc keeps of past work would hide new work's need.
+        if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+            libc.malloc_trim(0)
         before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
         run()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -59,7 +63,8 @@ def compare(work: str, ours, peers: dict, repeats: int = 5, timer=clock, fork: b
     """
     contestants = {"ours": (ours, None, 1), **peers}
     present = {name: run for name, (run, _, _) in contestants.items() if run}
-    peak = {name: memory(run) if fork and THREADS == 1 else float("nan") for name, run in present.items()}
+    forks = {name: fork and THREADS == 1 and getattr(run, "forks", True) for name, run in present.items()}
+    peak = {name: memory(run) if forks[name] else float("nan") for name, run in present.items()}
     seconds = {name: [] for name in present}
     for _ in range(repeats):
         for name, run in present.items():

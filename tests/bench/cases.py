@@ -221,7 +221,7 @@ def plda_train():
     speakers = rng.standard_normal((5000, 192)) @ np.diag(np.linspace(2, 0.1, 192))
     x = speakers[labels] + rng.standard_normal((100_000, 192))
     x -= x.mean(0)
-    small = labels < 60
+    small = labels < 400
     theirs = two_covariance_by_class(x[small] - x[small].mean(0), labels[small], 3)
     ours = plda.fit_two_covariance(x[small] - x[small].mean(0), labels[small], 3)
     difference = max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(theirs, ours))
@@ -431,7 +431,7 @@ def speaker_like(count: int, speakers: int, rng) -> np.ndarray:
 
 
 def clusters_full():
-    """k-means of 1.09 M x 192, K = 7,500, 3 assignments: peak memory, and the time of 25 projected"""
+    """k-means of 1.09 M x 192, K = 7,500, 2 assignments: peak memory"""
     x = speaker_like(1_092_009, 5994, np.random.default_rng(0))
 
     def product():
@@ -439,10 +439,10 @@ def clusters_full():
             x[first : first + 1024] @ x[:7500].T
 
     def ours():
-        kmeans.kmeans(x, 7500, init="random", max_iter=3, tolerance=0.0)
+        kmeans.kmeans(x, 7500, init="random", max_iter=2, tolerance=0.0)
 
-    peers = {"its matrix products alone (goal: 80 %)": (product, 0.8, 3 * len(x) / 16_384)}
-    compare("k-means 1,092,009 × 192, K = 7,500, 3 assignments", ours, peers, 1)
+    peers = {"its matrix products alone (goal: 80 %)": (product, 0.8, 2 * len(x) / 16_384)}
+    compare("k-means 1,092,009 × 192, K = 7,500, 2 assignments", ours, peers, 1)
 
 
 def encoder_step(model, forward, feats):
@@ -482,6 +482,8 @@ def ecapa():
 
 class Elsewhere:
     """The layer-by-layer form in a process whose environment has no word on malloc; call it for one Timed step."""
+
+    forks = False
 
     def __init__(self, width: str):
         code = (
