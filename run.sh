@@ -26,6 +26,7 @@ initial=dino     # encoder that each round starts from: dino, or previous (the r
 labels=          # of the first round, "utterance label" lines of your own; empty = the clusters of DINO's embeddings
 variant=round    # name of the rounds: <exp>/<variant>1, <variant>2, …; another one stands beside the first
 change=          # keys of conf/dlglc.yaml that this variant changes, e.g. "gate.mode=fixed correction.mode=none"
+systems=         # that stage 6 scores; empty = mfcc, untrained, dino and the rounds
 seed=0           # of everything that is drawn
 cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
 nj=auto          # parallel jobs over utterances; auto = one per core
@@ -111,11 +112,14 @@ if stage 5 "rounds of dynamic loss gate and label correction"; then
 fi
 
 if stage 6 "scoring"; then
-  for set in train eval; do
-    $cmd $exp/mfcc/log/$set.log local/mfcc_baseline.py $data/$set $exp/mfcc/$set
-  done
-  score mfcc cosine --backend cosine
-  for system in untrained dino $(seq -f $variant%g $rounds); do
+  for system in ${systems:-mfcc untrained dino $(seq -f $variant%g $rounds)}; do
+    if [ $system = mfcc ]; then
+      for set in train eval; do
+        $cmd $exp/mfcc/log/$set.log local/mfcc_baseline.py $data/$set $exp/mfcc/$set
+      done
+      score mfcc cosine --backend cosine
+      continue
+    fi
     embed $system eval
     score $system cosine --backend cosine
     score $system asnorm --backend cosine --cohort $exp/$system/train/embedding.scp \

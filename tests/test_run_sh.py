@@ -118,7 +118,7 @@ def test_ablation_goes_on_where_it_stopped_and_reports(tree, finished, environme
     subprocess.run([*command, "soft"], check=True, **options)
     first = (tree / "exp/mini-ablation/seed1/soft1/model.pt").stat().st_mtime_ns
     done = subprocess.run(
-        [*command, "soft lgl none"], cwd=tree, env=environment, capture_output=True, text=True, timeout=500
+        [*command, "soft lgl"], cwd=tree, env=environment, capture_output=True, text=True, timeout=500
     )
     assert done.returncode == 0, done.stderr
     assert (tree / "exp/mini-ablation/seed1/soft1/model.pt").stat().st_mtime_ns == first

@@ -49,10 +49,12 @@ recipe() { # SEED OPTION...: run.sh in a seed's own directory
 }
 one_seed() { # SEED: DINO once, then the rounds of each variant from it
   recipe "$1" --stage 3 --stop-stage 4
+  recipe "$1" --stage 6 --stop-stage 6 --systems "mfcc untrained dino"
   recipe "$1" --stage 5 --stop-stage 6 --variant truth --rounds 1 --labels "$data/train/utt2spk.truth" \
-    --change "${change[none]}"
+    --change "${change[none]}" --systems truth1
   for variant in $variants; do
-    recipe "$1" --stage 5 --stop-stage 6 --variant "$variant" --rounds "$rounds" --change "${change[$variant]}"
+    recipe "$1" --stage 5 --stop-stage 6 --variant "$variant" --rounds "$rounds" --change "${change[$variant]}" \
+      --systems "$(seq -f "$variant%g" -s ' ' "$rounds")"
   done
 }
 anchor() { # a published supervised encoder on the same trials, where its package is there
