@@ -27,13 +27,19 @@ for file in $spk_files $whole_files wav.scp; do [ ! -f "$data/$file" ] || source
 split=$data/split$n$suffix
 
 fresh() {  # the mark lists what was cut; nothing may have come, gone or changed since
-  [ -f "$split/.done" ] && [ "$(cat "$split/.done")" = "${sources[*]}" ] || return 1
+  [ -f "$split/.done" ] && [ "$(cat "$split/.done" 2>/dev/null)" = "${sources[*]}" ] || return 1
   local file
   for file in "${sources[@]}"; do
     if [ "$data/$file" -nt "$split/.done" ]; then return 1; fi
   done
 }
 if fresh; then exit 0; fi
+# Two recipes may work on the same data at the same time: the second waits, and takes the first one's split.
+if command -v flock >/dev/null; then
+  exec 9>"$data/.split.lock"
+  flock 9
+  if fresh; then exit 0; fi
+fi
 
 utts=$(wc -l <"$data/utt2spk")
 [ "$utts" -ge "$n" ] ||
@@ -75,4 +81,4 @@ printf '%s' "${sources[*]}" >"$work/.done"
 touch -r "$work/.start" "$work/.done"
 rm -f "$work/.last" "$work/.start"
 rm -rf "$split"
-mv -T "$work" "$split" || fresh  # another process may have been quicker with the same split
+mv -T "$work" "$split" || fresh  # without flock another process may have been quicker

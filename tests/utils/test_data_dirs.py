@@ -1,9 +1,11 @@
 """The tools that cut, join, mend and check data directories."""
 
 import os
+import subprocess
 import time
 
 import pytest
+from harness import UTILS
 
 UTTS = [f"s{speaker}-u{utt}" for speaker in range(1, 5) for utt in range(1, 6)]
 FILES = {
@@ -207,7 +209,17 @@ def test_split_data(data):
     assert data("split_data.sh", "--per-utt", "data", 21) == 1
     assert "20 utterances, too few for 21 pieces: ask for 20 jobs or fewer (--nj 20)" in data.err
     assert data("split_data.sh", "data", "x") == 1 and data("split_data.sh", "data") == 1
-    assert not [name for name in os.listdir(data.cwd / "data") if name.startswith(".split")]
+    assert [name for name in os.listdir(data.cwd / "data") if name.startswith(".split")] == [".split.lock"]
+
+
+def test_splits_of_the_same_data_at_the_same_time(data):
+    for attempt in range(5):
+        later = time.time() + 5 + attempt
+        os.utime(data.cwd / "data/utt2spk", (later, later))
+        command = [str(UTILS / "split_data.sh"), "--per-utt", "data", "4"]
+        started = [subprocess.Popen(command, cwd=data.cwd, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        assert [(process.communicate()[1], process.returncode) for process in started] == 4 * [("", 0)]
+        assert "".join(read(data, f"data/split4utt/{i}/wav.scp") for i in range(1, 5)) == FILES["wav.scp"]
 
 
 def test_a_split_is_kept_until_its_source_changes(data):
