@@ -49,7 +49,7 @@ def roc(scores: np.ndarray, target: np.ndarray) -> Roc:
     if target.all() or not target.any():
         kind = "nontarget" if target.all() else "target"
         raise RecipeError(f"{len(target)} trials without a single {kind} one: error rates need both kinds")
-    if np.isnan(scores).any():
+    if np.isnan(scores.min()):
         raise RecipeError(f"trial {int(np.isnan(scores).argmax()) + 1} has the score NaN: extract and score again")
     order, scores = rising(scores)
     target = target[order]
@@ -67,7 +67,8 @@ def rising(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     random values that leaves a few neighbours to be swapped; where it leaves more, all are sorted by comparison.
     """
     x = x.astype(np.float64, copy=False)
-    low, span = x.min(), np.ptp(x)
+    low = x.min()
+    span = x.max() - low
     if not 0 < span < math.inf:
         order = np.argsort(x, kind="stable")
         return order, x[order]
@@ -77,11 +78,12 @@ def rising(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(key.astype(np.uint16), kind="stable")
     order = order[np.argsort((key >> 16).astype(np.uint16)[order], kind="stable")]
     ordered = x[order]
-    for at in np.flatnonzero(ordered[1:] < ordered[:-1])[:1000].tolist():
+    swapped = np.flatnonzero(ordered[1:] < ordered[:-1])
+    for at in swapped[:1000].tolist():
         near = slice(max(at - 8, 0), at + 10)
         place = np.argsort(ordered[near], kind="stable")
         order[near], ordered[near] = order[near][place], ordered[near][place]
-    if (ordered[1:] < ordered[:-1]).any():
+    if len(swapped) and (ordered[1:] < ordered[:-1]).any():
         order = np.argsort(x, kind="stable")
         ordered = x[order]
     return order, ordered
