@@ -34,12 +34,12 @@ def clock() -> float:
 
 def memory(run) -> float:
     """MiB that `run` takes at its peak on top of what is there now."""
+    # What malloc keeps of past work would hide new work's need.
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        # What malloc keeps of past work would hide new work's need.
-        if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-            libc.malloc_trim(0)
         before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
         run()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
