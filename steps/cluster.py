@@ -53,7 +53,7 @@ def main():
     search = functools.partial(
         kmeans,
         num_clusters=starts,
-        **{k: config[k] for k in ("spherical", "init", "restarts", "max_iter", "tolerance")},
+        **{k: config[k] for k in ("spherical", "init", "restarts", "max_iter", "tolerance", "backend")},
         seed=args.seed,
         device=Processes(args.device).device,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
-from .audio import _file as open_file
+from .audio import open_file
 from .cli import RecipeError
 from .datadir import read_columns
 

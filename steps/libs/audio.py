@@ -200,14 +200,14 @@ def _wav_header(head: bytes, sample_rate: int) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=512)
-def _file(path: str) -> int:
+def open_file(path: str) -> int:
     """A file descriptor for positioned reads; shared by forked workers, closed with the process."""
     return os.open(path, os.O_RDONLY)
 
 
 def _packed_header(path: str, offset: int) -> tuple[int, int]:
     """Byte offset and byte count of the samples of the 16-bit mono WAV that starts at `offset` of an ark."""
-    header = os.pread(_file(path), 44, offset)
+    header = os.pread(open_file(path), 44, offset)
     if header[:4] != b"RIFF" or header[20:24] != b"\1\0\1\0" or header[34:40] != b"\x10\0data":
         raise ValueError("no 16-bit mono WAV at this place of the ark: run steps/pack_audio.py again")
     return offset + 44, struct.unpack("<I", header[40:44])[0]
@@ -219,5 +219,5 @@ def _read_packed(path: str, offset: int, start: int, num: int | None) -> np.ndar
         begin, size = _packed_header(path, offset)
         begin, num = begin + 2 * start, size // 2 - start
     samples = bytearray(2 * num)
-    samples = memoryview(samples)[: os.preadv(_file(path), [samples], begin)]
+    samples = memoryview(samples)[: os.preadv(open_file(path), [samples], begin)]
     return np.frombuffer(samples, dtype="<i2")
