@@ -14,6 +14,7 @@ Example
         exp/mini-ablation exp/mini-ablation/seed0 exp/mini-ablation/seed1 exp/mini-ablation/seed2
 """
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -146,13 +147,21 @@ def cell(bounds: list[float] | None) -> str:
 
 def speaker_draws(exp_dirs: list[Path], system: str, reference: str, backend: str, args) -> list[float]:
     """EER of the system less the reference's, mean over experiments, under each draw of evaluation speakers."""
-    enrol, test, target = read_trials(args.trials)
-    table = read_table(args.utt2spk)
+    ours, theirs = (
+        [eer_draws(e / name / "scores" / backend, args.trials, args.utt2spk, args.draws) for e in exp_dirs]
+        for name in (system, reference)
+    )
+    return (np.array(ours) - np.array(theirs)).mean(0).tolist()
+
+
+@functools.cache  # a system is compared with several, under the same draws
+def eer_draws(scores: Path, trials: Path, utt2spk: Path, draws: int) -> np.ndarray:
+    """(draws,) EER in percent of a score file; draw k is of the same speakers for every file on these trials."""
+    enrol, test, target = read_trials(trials)
+    table = read_table(utt2spk)
     speakers = [np.array([table[utt] for utt in side]) for side in (enrol, test)]
-    files = [e / name / "scores" / backend for name in (system, reference) for e in exp_dirs]
-    curves = [roc(read_scores(file, enrol, test, args.trials), np.array(target)) for file in files]
-    eers = bootstrap(curves, *speakers, (), 1.0, 1.0, args.draws, 0)[:, :, 0]
-    return (eers[: len(exp_dirs)] - eers[len(exp_dirs) :]).mean(0).tolist()
+    curve = roc(read_scores(scores, enrol, test, trials), np.array(target))
+    return bootstrap([curve], *speakers, (), 1.0, 1.0, draws, 0)[0, :, 0]
 
 
 def plot(found: dict, path: Path) -> None:
