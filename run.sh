@@ -22,8 +22,9 @@ rirs_noises=     # folder of RIRS_NOISES for the rooms; empty = synthetic ones
 conf=            # folder of settings that come before conf/<corpus>/, e.g. conf/voxceleb/1gpu
 exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
-initial=dino     # encoder that each round starts from: dino, or previous (the round before)
-labels=          # of the first round, "utterance label" lines of your own; empty = the clusters of DINO's embeddings
+initial_model=   # model.pt whose encoder DINO starts from; empty = random weights
+initial=dino     # encoder that each round starts from: dino, previous (the round before), or another system of <exp>
+labels=          # of the first round, "utterance label" lines of your own; empty = the clusters of its first encoder
 variant=round    # name of the rounds: <exp>/<variant>1, <variant>2, …; another one stands beside the first
 change=          # keys of conf/dlglc.yaml that this variant changes, e.g. "gate.mode=fixed correction.mode=none"
 systems=         # that stage 6 scores; empty = mfcc, untrained, dino and the rounds
@@ -32,6 +33,7 @@ cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Sl
 nj=auto          # parallel jobs over utterances; auto = one per core
 ngpu=auto        # GPUs of a training; auto = all of this machine, 0 = CPU
 num_nodes=1      # nodes of a training, each with ngpu GPUs; more than one through Slurm only
+max_hours=       # after which a training stops, with a checkpoint, for queues with a limit; the same command goes on
 overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
 dry_run=false    # print the commands of the chosen stages instead of running them
 # end options
@@ -42,7 +44,8 @@ dry_run=false    # print the commands of the chosen stages instead of running th
 configs=$(for idea in fbank augment dino cluster dlglc backend; do conf $idea; done)
 steps/check_configs.py --data $data/train $configs
 common="--seed $seed --fbank-config $(conf fbank) --augment-config $(conf augment)"
-common+=" --noise $data/noise --rirs $data/rirs $($overwrite && echo --overwrite || true)"
+common+=" --noise $data/noise --rirs $data/rirs ${max_hours:+--max-hours $max_hours}"
+common+=" $($overwrite && echo --overwrite || true)"
 
 # Arrows that are drawn more than once.
 embed() { # SYSTEM SET
@@ -86,7 +89,8 @@ fi
 if stage 3 "DINO pretraining"; then
   $run steps/check_configs.py --data $data/train $configs
   train $exp/untrained steps/train_dino.py --config $(conf dino) $common $data/train $exp/untrained --set epochs=0
-  train $exp/dino steps/train_dino.py --config $(conf dino) $common $data/train $exp/dino
+  train $exp/dino steps/train_dino.py --config $(conf dino) $common \
+    ${initial_model:+--initial-model $initial_model} $data/train $exp/dino
 fi
 
 if stage 4 "pseudo labels"; then
@@ -97,9 +101,9 @@ if stage 4 "pseudo labels"; then
 fi
 
 if stage 5 "rounds of dynamic loss gate and label correction"; then
-  previous=dino
+  [ $initial = previous ] && previous=dino || previous=$initial
   for round in $(seq $rounds); do
-    [ $initial = dino ] && from=dino || from=$previous
+    [ $initial = previous ] && from=$previous || from=$initial
     system=$variant$round
     labels=${labels:-$exp/$previous/clusters/utt2cluster}
     train $exp/$system steps/train_dlglc.py --config $(conf dlglc) ${change:+--set $change} $common --round $round \

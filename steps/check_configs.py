@@ -45,6 +45,8 @@ def check(idea: str, config: dict, data: Path | None) -> None:
     if idea == "dlglc":
         decide_gate(config["gate"], None, None, 1)
     if idea in ("dino", "dlglc"):
+        if config["accumulate"] < 1:
+            raise RecipeError(f"accumulate {config['accumulate']}: an update has 1 part or more")
         learning_rate(config["optimiser"], config["epochs"], config["epochs"], config["batch_size"])
     if idea == "cluster" and data is not None and (data / "utt2spk").exists():
         utterances = len((data / "utt2spk").read_text().splitlines())

@@ -34,7 +34,7 @@ from libs.encoders import build_encoder
 from libs.fbank import Fbank
 from libs.heads import DinoHead
 from libs.stamp import Stamp
-from libs.training import Processes, Task, add_training_options, fit, prepare_run, set_seed
+from libs.training import EpochMean, Processes, Task, add_training_options, fit, prepare_run, set_seed
 from torch import nn
 
 
@@ -53,9 +53,9 @@ class EncoderWithHead(nn.Module):
 class Dino(Task):
     """Student, teacher and centre (method: docstrings of libs/dino.py)."""
 
-    def __init__(self, config: dict, fbank: Fbank, views: Views, processes: Processes, save):
+    def __init__(self, config: dict, encoder: nn.Module, views: Views, processes: Processes, save):
         student = EncoderWithHead(
-            build_encoder(config["encoder"], fbank.num_mel_bins),
+            encoder,
             DinoHead(config["encoder"]["embedding_dim"], **config["head"]),
         )
         self.config, self.processes, self.views, self.save = config, processes, views, save
@@ -64,7 +64,9 @@ class Dino(Task):
         self.student = student if processes.world == 1 else self.module.module
         self.pairs = list(self.teacher.parameters()), list(self.student.parameters())
         self.centre = torch.zeros(config["head"]["outputs"], device=processes.device)
-        self.sum_of_teachers: dict[str, torch.Tensor] = {}
+        self.mean = EpochMean(config["average_epochs"], config["epochs"])
+        # The centre forgets as much in an update of several parts as in one.
+        self.centre_momentum = config["centre_momentum"] ** (1 / config["accumulate"])
 
     def step(self, batch, epoch, progress):
         config, size = self.config, len(batch["index"])
@@ -78,7 +80,7 @@ class Dino(Task):
             )
             targets = teacher_probabilities(teacher, self.centre, temperature)
             centre = self.processes.mean(teacher.float().mean((0, 1)))
-            self.centre.lerp_(centre, 1 - config["centre_momentum"])
+            self.centre.lerp_(centre, 1 - self.centre_momentum)
         cross_entropy = dino_loss(student, targets, config["student_temperature"])
         figures = {"cross_entropy": cross_entropy, **health(targets, teacher_embeddings)}
         if not config["cosine_weight"]:
@@ -97,9 +99,7 @@ class Dino(Task):
         every = self.config["keep_every"]
         if every and (epoch + 1) % every == 0 and self.processes.first:
             self.save(f"epochs/{epoch + 1:02d}.pt", self.teacher.encoder.state_dict())
-        if epoch >= self.config["epochs"] - self.config["average_epochs"]:
-            for name, value in self.teacher.encoder.state_dict().items():
-                self.sum_of_teachers[name] = self.sum_of_teachers.get(name, 0) + value.double()
+        self.mean.add(epoch, self.teacher.encoder.state_dict())
         return {}
 
     def judge_epoch(self, epoch, figures):
@@ -111,27 +111,32 @@ class Dino(Task):
             raise RecipeError(f"collapse after epoch {epoch + 1}: {reason}; on_collapse: warn goes on nevertheless")
         log.info("collapse: %s", reason)
 
-    def averaged_teacher(self) -> dict:
-        """The teacher's encoder, averaged over its last epochs; the current one before any."""
-        state = self.teacher.encoder.state_dict()
-        count = min(self.config["average_epochs"], self.config["epochs"])
-        return {
-            k: (self.sum_of_teachers[k] / count).to(v.dtype) if self.sum_of_teachers else v for k, v in state.items()
-        }
-
     def state(self):
-        return {"teacher": self.teacher.state_dict(), "centre": self.centre, "averaged": self.sum_of_teachers}
+        return {"teacher": self.teacher.state_dict(), "centre": self.centre, "averaged": self.mean.sums}
 
     def load_state(self, state):
         self.teacher.load_state_dict(state["teacher"])
         self.centre.copy_(state["centre"])
-        self.sum_of_teachers = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
+        self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
+
+
+def warm_start(encoder: nn.Module, path: Path, encoder_config: dict, fbank_config: dict) -> None:
+    """Give the encoder the weights of a model.pt of the same encoder and features."""
+    start, _, described = models.load_model(path)
+    for idea, wanted in (("encoder", encoder_config), ("fbank", fbank_config)):
+        other = [f"{k} {described[idea].get(k)}, here {v}" for k, v in wanted.items() if described[idea].get(k) != v]
+        if other:
+            raise RecipeError(f"{path}: its {idea} has {'; '.join(other)}: take over its settings, or start without it")
+    encoder.load_state_dict(start.state_dict())
 
 
 def main():
     parser = cli.parser(__doc__)
     add_config_options(parser, "dino")
     add_training_options(parser)
+    parser.add_argument(
+        "--initial-model", type=Path, metavar="MODEL", help="model.pt whose encoder to start from (default: random)"
+    )
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
     args = parser.parse_args()
@@ -148,7 +153,7 @@ def main():
     stamp = Stamp(
         args.out_dir / "stamp.json",
         {"dino": config, "fbank": fbank_config, "augment": augment_config, "seed": args.seed},
-        [args.data_dir / table, *(d and Path(d) / "wav.scp" for d in (args.noise, args.rirs))],
+        [args.data_dir / table, args.initial_model, *(d and Path(d) / "wav.scp" for d in (args.noise, args.rirs))],
     )
     processes = Processes(args.device)
     if prepare_run(args.out_dir, config, stamp, processes, args.overwrite):
@@ -158,10 +163,13 @@ def main():
             (args.out_dir / name).parent.mkdir(exist_ok=True)
             models.save_model(args.out_dir / name, config["encoder"], fbank_config, state, config["input"])
 
-        task = Dino(config, fbank, Views(fbank.to(processes.device), augmenter), processes, save)
-        fit(task, crops, config, args.out_dir, processes)
+        encoder = build_encoder(config["encoder"], fbank.num_mel_bins)
+        if args.initial_model:
+            warm_start(encoder, args.initial_model, config["encoder"], fbank_config)
+        task = Dino(config, encoder, Views(fbank.to(processes.device), augmenter), processes, save)
+        fit(task, crops, config, args.out_dir, processes, args.max_hours)
         if processes.first:
-            save("model.pt", task.averaged_teacher())
+            save("model.pt", task.mean.of(task.teacher.encoder.state_dict()))
     processes.close()
 
 

@@ -26,7 +26,7 @@ from libs.dataset import Views, open_crops
 from libs.gate import correction_targets, decide_gate, log_losses
 from libs.heads import AamSoftmax, aam_losses
 from libs.stamp import Stamp
-from libs.training import Processes, Task, add_training_options, fit, prepare_run, set_seed
+from libs.training import EpochMean, Processes, Task, add_training_options, fit, prepare_run, set_seed
 from torch import nn
 
 DROPPED, KEPT, CORRECTED = 0, 1, 2
@@ -64,6 +64,7 @@ class DlgLc(Task):
         self.encoder = encoder
         self.previous_losses: torch.Tensor | None = None
         self.last_threshold: float | None = None
+        self.mean = EpochMean(config["average_epochs"], config["epochs"])
         self._clear()
 
     def _clear(self):
@@ -144,6 +145,7 @@ class DlgLc(Task):
         if math.isfinite(self.gate.threshold) and shares[KEPT] > 0.999:
             log.info("gate: it keeps every label: it has nothing to refuse, and costs nothing")
         self.previous_losses = self.losses
+        self.mean.add(epoch, self.encoder.state_dict())
         self._clear()
         finite = math.isfinite(self.gate.threshold)
         return {
@@ -159,6 +161,7 @@ class DlgLc(Task):
         return {
             "previous": self.previous_losses,
             "last_threshold": self.last_threshold,
+            "averaged": self.mean.sums,
             "sum:losses": self.losses,
             "sum:decision": self.decision,
             "sum:target": self.target,
@@ -166,6 +169,7 @@ class DlgLc(Task):
 
     def load_state(self, state):
         self.previous_losses, self.last_threshold = state["previous"], state["last_threshold"]
+        self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
         if self.processes.first:  # the sum over processes went into the checkpoint: it belongs to one of them
             self.losses, self.decision, self.target = (state[f"sum:{k}"] for k in ("losses", "decision", "target"))
 
@@ -234,13 +238,13 @@ def main():
         log.info("%d utterances in %d clusters", len(labels), classes)
         views = Views(fbank.to(processes.device), augmenter)
         task = DlgLc(config, encoder, labels, classes, centroids, views, args.round, processes, args.out_dir)
-        fit(task, crops, config, args.out_dir, processes)
+        fit(task, crops, config, args.out_dir, processes, args.max_hours)
         if processes.first:
             models.save_model(
                 args.out_dir / "model.pt",
                 described["encoder"],
                 described["fbank"],
-                encoder.state_dict(),
+                task.mean.of(encoder.state_dict()),
                 config["input"],
             )
     processes.close()

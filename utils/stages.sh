@@ -14,12 +14,13 @@ done
 _corpora=$(for f in local/prepare_*.py; do basename "$f" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
 [ -f "local/prepare_$corpus.py" ] || _stages_fail "no local/prepare_$corpus.py: --corpus is one of $_corpora"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _stages_fail "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
-for _name in corpus_dir exp labels musan rirs_noises conf; do
+for _name in corpus_dir exp initial_model labels musan rirs_noises conf; do
   [[ ${!_name} != *[[:space:]]* ]] || _stages_fail "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
 [[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
   _stages_fail "--variant takes small letters, a name that no other system has, not '$variant'"
-[[ $initial == dino || $initial == previous ]] || _stages_fail "--initial takes dino or previous, not '$initial'"
+[[ $initial =~ ^[a-z_-]+[0-9]*$ ]] || _stages_fail "--initial takes dino, previous or a system of <exp>, not '$initial'"
+[[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _stages_fail "--max-hours takes a number, not '$max_hours'"
 
 data=data/$corpus
 exp=${exp:-exp/$corpus}

@@ -162,15 +162,19 @@ class Batches(Dataset):
         crops: a Crops or FeatureCrops.
         batch_size: utterances per step over all ranks.
         rank, world: this process among how many.
+        parts: of a step, that each process takes one after the other; items are parts, step by step.
     """
 
-    def __init__(self, crops, batch_size: int, rank: int = 0, world: int = 1):
-        if len(crops.ids) < 2 * world:
-            raise RecipeError(f"{len(crops.ids)} training utterances for {world} processes: need two or more for each")
+    def __init__(self, crops, batch_size: int, rank: int = 0, world: int = 1, parts: int = 1):
+        if len(crops.ids) < 2 * world * parts:
+            raise RecipeError(
+                f"{len(crops.ids)} training utterances for {world} processes and accumulate: {parts}: need two or more "
+                "for each"
+            )
         self.crops = crops
-        self.rank, self.world = rank, world
-        # Two utterances on every rank at least: batch norm needs them.
-        self.num_steps = max(1, min(-(-len(crops.ids) // batch_size), len(crops.ids) // (2 * world)))
+        self.rank, self.world, self.parts = rank, world, parts
+        # Two utterances on every rank and in every part at least: batch norm needs them.
+        self.num_steps = max(1, min(-(-len(crops.ids) // batch_size), len(crops.ids) // (2 * world * parts)))
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -178,21 +182,22 @@ class Batches(Dataset):
         self.epoch = epoch
         order = np.random.default_rng((self.crops.seed, epoch)).permutation(len(self.crops.ids))
         steps = np.array_split(order, self.num_steps)
-        self.rows = [np.array_split(step, self.world)[self.rank] for step in steps]
+        mine = (np.array_split(step, self.world)[self.rank] for step in steps)
+        self.rows = [part for rows in mine for part in np.array_split(rows, self.parts)]
 
     def __len__(self) -> int:
-        return self.num_steps
+        return len(self.rows)
 
-    def __getitem__(self, step: int) -> dict:
-        return self.crops.batch(self.epoch, self.rows[step])
+    def __getitem__(self, part: int) -> dict:
+        return self.crops.batch(self.epoch, self.rows[part])
 
     def loader(self, epoch: int, first_step: int, workers: int, pin: bool):
-        """Iterate over the batches of an epoch from `first_step` on."""
+        """Iterate over the parts of an epoch's batches from `first_step` on."""
         self.set_epoch(epoch)
         return DataLoader(
             self,
             batch_size=None,
-            sampler=range(first_step, self.num_steps),
+            sampler=range(first_step * self.parts, len(self)),
             num_workers=workers,
             pin_memory=pin,
             prefetch_factor=4 if workers else None,

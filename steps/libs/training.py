@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -58,9 +59,13 @@ class Processes:
         """Mean over processes, in place."""
         return self.sum(tensor).div_(self.world) if self.world > 1 else tensor
 
-    def any(self, flag: bool) -> bool:
-        """True if it is on some process; every process must ask."""
-        return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0) if self.world > 1 else flag
+    def highest(self, value: int) -> int:
+        """The largest of the processes' values; every process must ask."""
+        if self.world == 1:
+            return value
+        tensor = torch.tensor(value, device=self.device)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return int(tensor)
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """DistributedDataParallel when there are several; batch norm synchronised on GPUs (torch has none for CPUs)."""
@@ -108,10 +113,12 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
 def build_optimiser(module: nn.Module, config: dict) -> torch.optim.Optimizer:
     """The optimiser that an `optimiser` section describes."""
     groups = parameter_groups(module, config["weight_decay"])
+    # One kernel for all tensors on a GPU; the CPU's fused one rounds differently for no gain here.
+    fused = {"fused": True} if groups[0]["params"][0].is_cuda else {"foreach": True}
     if config["name"] == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=config["momentum"], nesterov=config["nesterov"])
+        return torch.optim.SGD(groups, lr=0.0, momentum=config["momentum"], nesterov=config["nesterov"], **fused)
     if config["name"] == "adamw":
-        return torch.optim.AdamW(groups, lr=0.0, betas=(config["momentum"], 0.999), foreach=True)
+        return torch.optim.AdamW(groups, lr=0.0, betas=(config["momentum"], 0.999), **fused)
     raise RecipeError(f"optimiser.name '{config['name']}': choose sgd or adamw")
 
 
@@ -141,6 +148,29 @@ def clip_each(parameters, limit: float) -> None:
     grads = [p.grad for p in parameters if p.grad is not None]
     norms = torch._foreach_norm(grads)
     torch._foreach_mul_(grads, [(limit / (n + 1e-6)).clamp(max=1.0) for n in norms])
+
+
+class EpochMean:
+    """Mean of an encoder over the last epochs of a run (checkpoint averaging), batch norm's statistics included.
+
+    Args:
+        count: epochs to average, 1 = the last one only.
+        epochs: of the run; what is added before the last `count` of them does not enter.
+    """
+
+    def __init__(self, count: int, epochs: int):
+        self.first, self.count = epochs - count, min(count, epochs)
+        self.sums: dict[str, torch.Tensor] = {}
+
+    def add(self, epoch: int, state: dict) -> None:
+        """Take in the encoder's state_dict at the end of an epoch (from 0)."""
+        if epoch >= self.first:
+            for name, value in state.items():
+                self.sums[name] = self.sums.get(name, 0) + value.double()
+
+    def of(self, state: dict) -> dict:
+        """The mean in the types of `state`; `state` itself before any epoch was added."""
+        return {k: (self.sums[k] / self.count).to(v.dtype) if self.sums else v for k, v in state.items()}
 
 
 class Task:
@@ -188,6 +218,10 @@ def add_training_options(parser) -> None:
     parser.add_argument("--rirs", metavar="DATA_DIR", help="room impulse responses; no --noise and no --rirs = clean")
     parser.add_argument("--seed", type=int, default=0, help="of weights, data order, crops, augmentation (default: 0)")
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda (default: auto)")
+    parser.add_argument(
+        "--max-hours", type=float, default=math.inf, metavar="H",
+        help="stop after a checkpoint once so long under way, with exit status 1; the same command goes on there",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="discard a run of other settings in OUT_DIR")
 
 
@@ -246,18 +280,25 @@ def describe_machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"
 
 
-def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) -> None:
+def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes, max_hours: float = math.inf) -> None:
     """Train a task for config's epochs; resume from OUT_DIR/checkpoint.pt where there is one.
+
+    An update is of batch_size utterances over all processes, in `accumulate` parts one after the other: each part is a
+    forward and backward pass of its own, for batches that memory does not hold at once.
 
     A resumed run continues at the step where the last checkpoint was taken, and ends with the same bits on a CPU as
     one that was never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl.
 
     Args:
         crops: a dataset.Crops or FeatureCrops.
-        config: with keys epochs, batch_size, workers, precision, checkpoint_minutes, clip_grad, optimiser.
+        config: with keys epochs, batch_size, accumulate, workers, precision, checkpoint_minutes, clip_grad, optimiser.
+        max_hours: after which to stop, with a checkpoint.
+
+    Raises:
+        RecipeError: a loss that is not finite; a checkpoint of other processes; max_hours are over.
     """
-    epochs, device = config["epochs"], processes.device
-    batches = Batches(crops, config["batch_size"], processes.rank, processes.world)
+    epochs, device, parts = config["epochs"], processes.device, config["accumulate"]
+    batches = Batches(crops, config["batch_size"], processes.rank, processes.world, parts)
     optimiser = build_optimiser(task.module, config["optimiser"])
     half = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if config["precision"] not in half:
@@ -298,6 +339,13 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
         (first_epoch, first_step), sums = saved["position"], saved["sums"]
         log.info("resuming at epoch %d, step %d of %d", first_epoch + 1, first_step + 1, batches.num_steps)
         del saved
+
+    def leave(epoch, step):
+        raise RecipeError(
+            f"{out_dir}: stopped after {max_hours:g} h (--max-hours), at epoch {epoch + 1}, step {step + 1}; "
+            "the same command goes on there"
+        )
+
     metrics_path = out_dir / "metrics.jsonl"
     lines = metrics_path.read_text().splitlines()[:first_epoch] if metrics_path.exists() else []
 
@@ -310,9 +358,6 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
         epoch_started, waited = time.monotonic(), 0.0
         loader = iter(batches.loader(epoch, first_step, config["workers"], device.type == "cuda"))
         for step in range(first_step, batches.num_steps):
-            before = time.monotonic()
-            batch = {k: v.to(device, non_blocking=True) for k, v in next(loader).items()}
-            waited += time.monotonic() - before
             progress = (epoch * batches.num_steps + step) / total
             # A step's rate is that of its end, so that the first step of a warm-up already moves.
             rate = learning_rate(
@@ -320,10 +365,19 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
             )
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                loss, figures = task.step(batch, epoch, progress)
             optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
+            for part in range(parts):
+                before = time.monotonic()
+                batch = {k: v.to(device, non_blocking=True) for k, v in next(loader).items()}
+                waited += time.monotonic() - before
+                apart = processes.world > 1 and part + 1 < parts  # gradients meet in the last part
+                with task.module.no_sync() if apart else nullcontext():
+                    with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                        loss, figures = task.step(batch, epoch, progress)
+                    scaler.scale(loss / parts).backward()
+                for name, value in {"loss": loss, **figures}.items():
+                    value = value.detach().double() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
+                    sums[name] = sums.get(name, 0) + value / parts
             scaler.unscale_(optimiser)
             task.before_update(epoch)
             if config["clip_grad"]:
@@ -331,9 +385,6 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
             scaler.step(optimiser)
             scaler.update()
             task.after_update(progress)
-            for name, value in {"loss": loss, **figures}.items():
-                value = value.detach().double() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
-                sums[name] = sums.get(name, 0) + value
             if step % 50 == 0 and not math.isfinite(sums["loss"]):
                 raise RecipeError(
                     f"{out_dir}: the loss is {float(sums['loss'])} in epoch {epoch + 1}, step {step + 1}: lower "
@@ -343,11 +394,15 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
             now = time.monotonic()
             last_step = step + 1 == batches.num_steps
             # Asked of all processes now and then only: an answer has to wait for the GPU.
-            due = not last_step and now - saved_at >= 60 * config["checkpoint_minutes"]
-            if done_here % often == 0 and processes.any(due):
-                checkpoint(epoch, step + 1, sums)
-                saved_at = time.monotonic()
-                progress_line(epoch, epochs, step + 1, batches.num_steps, done_here, total, started, sums)
+            if not last_step and done_here % often == 0:
+                over = now - started >= 3600 * max_hours
+                due = processes.highest(2 if over else int(now - saved_at >= 60 * config["checkpoint_minutes"]))
+                if due:
+                    checkpoint(epoch, step + 1, sums)
+                    saved_at = time.monotonic()
+                    progress_line(epoch, epochs, step + 1, batches.num_steps, done_here, total, started, sums)
+                if due == 2:
+                    leave(epoch, step + 1)
         seconds = time.monotonic() - epoch_started
         names = sorted(sums)
         values = torch.stack([sums[n].to(device).float() for n in names]) / batches.num_steps
@@ -361,6 +416,8 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
             "utterances_per_second": len(crops.ids) * (1 - first_step / batches.num_steps) / seconds,
             "data_wait": waited / seconds,
         }
+        if device.type == "cuda":
+            line["gpu_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
         if not all(math.isfinite(v) for v in line.values() if isinstance(v, float)):
             bad = [k for k, v in line.items() if isinstance(v, float) and not math.isfinite(v)]
             raise RecipeError(f"{out_dir}: {', '.join(bad)} not finite after epoch {epoch + 1}: lower optimiser.lr")
@@ -375,6 +432,8 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes) ->
         task.judge_epoch(epoch, line)
         checkpoint(epoch + 1, 0, sums)
         saved_at = time.monotonic()
+        if epoch + 1 < epochs and processes.highest(int(saved_at - started >= 3600 * max_hours)):
+            leave(epoch + 1, 0)
 
 
 def progress_line(epoch, epochs, step, steps, done_here, total, started, sums) -> None:

@@ -138,6 +138,29 @@ def kill_after(command: list, out: Path, epochs: int) -> None:
         process.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.parametrize(("batch_size", "where"), [(6, "epoch 1, step 2"), (24, "epoch 2, step 1")])
+def test_a_run_of_limited_hours_goes_on_to_the_same_bits(tiny, script, tmp_path, batch_size, where):
+    arguments = [f"batch_size={batch_size}", "accumulate=2"]
+    script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "whole", *arguments))
+    limited = dino_arguments(tiny, tmp_path / "cut", *arguments, options=["--max-hours", "0"])
+    stopped = script("steps/train_dino.py", *limited, check=False)
+    assert stopped.returncode == 1
+    assert f"stopped after 0 h (--max-hours), at {where}; the same command goes on there" in stopped.stderr
+    assert not (tmp_path / "cut/model.pt").exists()
+    script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "cut", *arguments))
+    assert same_model(tmp_path / "whole/model.pt", tmp_path / "cut/model.pt")
+
+
+def test_dino_starts_from_another_model(dino, tiny, script, tmp_path):
+    start = ["--initial-model", dino / "model.pt"]
+    script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "same", "epochs=0", options=start))
+    assert same_model(dino / "model.pt", tmp_path / "same/model.pt")
+    other = dino_arguments(tiny, tmp_path / "other", "encoder.channels=32", options=start)
+    refused = script("steps/train_dino.py", *other, check=False)
+    assert refused.returncode == 1
+    assert "its encoder has channels 16, here 32" in refused.stderr
+
+
 # checkpoint_minutes=0 takes a checkpoint after every step, so that the kill falls into the middle of an epoch
 def test_a_killed_dino_run_ends_with_the_same_bits(tiny, root, script, tmp_path):
     settings = ["checkpoint_minutes=0", "epochs=8"]

@@ -43,6 +43,15 @@ def test_several_processes_share_the_batches_of_one(crops):
         assert sorted(one.rows[step]) == sorted(np.concatenate([t.rows[step] for t in two]))
 
 
+def test_parts_of_a_step_are_taken_one_after_the_other(crops):
+    whole, parts = Batches(crops, 11, 1, 2), Batches(crops, 11, 1, 2, parts=2)
+    assert whole.num_steps == parts.num_steps == 3
+    for step, rows in enumerate(whole.rows):
+        assert np.concatenate(parts.rows[2 * step : 2 * step + 2]).tolist() == rows.tolist()
+    last = [batch["index"].tolist() for batch in parts.loader(0, 2, 0, False)]
+    assert last == [rows.tolist() for rows in parts.rows[4:]]
+
+
 def test_crops_depend_on_seed_epoch_and_utterance_only(crops):
     alone = crops.batch(3, np.array([7]))
     among = crops.batch(3, np.array([2, 7, 11]))
