@@ -13,6 +13,7 @@ from .cli import RecipeError
 from .datadir import read_columns
 
 _ARK = re.compile(r"^(.+):(\d+)$")
+_PLACE = re.compile(r"^(.+?)(?::(\d+))?(?:\[[^]]*\])?$")  # file, offset, slice
 _FLOATS = {b"FM": "<f4", b"FV": "<f4", b"DM": "<f8", b"DV": "<f8"}
 _INTEGERS = {b"CM2": ("<u2", 65535), b"CM3": ("u1", 255)}
 
@@ -20,8 +21,8 @@ _INTEGERS = {b"CM2": ("<u2", 65535), b"CM3": ("u1", 255)}
 class Stored:
     """A matrix or vector where an scp points: its shape by its header, and any stretch of its rows.
 
-    No more bytes are read than asked for, but of Kaldi's 8-bit speech-feature form (CM, by columns), text and pipes,
-    which are read whole.
+    No more bytes are read than asked for, but of Kaldi's 8-bit speech-feature form (CM, by columns) and text, which are
+    read whole. Nothing that an scp from elsewhere names is executed: neither a command (pipe) nor a pickle.
 
     Args:
         where: second column of an scp.
@@ -53,6 +54,11 @@ class Stored:
             self.step = span / steps
             self.shape, self.begin = tuple(shape), offset + 22
         else:
+            if "|" in (where.strip()[0], where.strip()[-1]):
+                raise ValueError("this is a command, which is not run: write what it prints to an ark")
+            path, offset = _PLACE.match(where).groups()
+            if os.pread(open_file(path), 3, int(offset or 0)) == b"PKL":
+                raise ValueError("this is a pickle, which is not loaded: write it as a Kaldi matrix")
             self.whole = kaldiio.load_mat(where)
             self.shape = self.whole.shape
 

@@ -1,5 +1,7 @@
 """Reading stretches of arks against kaldiio, in every form that it writes, and what is said of broken ones."""
 
+import pickle
+
 import kaldiio
 import numpy as np
 import pytest
@@ -74,6 +76,27 @@ def test_broken_arks_are_named_by_line(tmp_path):
     write_ark(tmp_path, {"a": x[:, :40]})
     with pytest.raises(RecipeError, match=r"feats\.scp:1: a has shape \(40, 40\), expected \(T, 80\)"):
         FeatureCrops(tmp_path, fbank, [(1, 0.1)], 0).batch(0, np.array([0]))
+
+
+class Touch:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_nothing_in_an_scp_is_executed(tmp_path):
+    mark = tmp_path / "executed"
+    scp = tmp_path / "embedding.scp"
+    (tmp_path / "evil.ark").write_bytes(b"u PKL" + pickle.dumps(Touch(mark)))
+    for where, what in ((f"touch {mark} |", "command"), (f"{tmp_path}/evil.ark:2", "pickle")):
+        scp.write_text(f"u {where}\n")
+        with pytest.raises(RecipeError, match=rf"embedding\.scp:1: cannot read .*: this is a {what}, which is not "):
+            read_embeddings(scp)
+        assert not mark.exists()
 
 
 def test_embeddings_there_and_back_and_what_is_wrong_with_them(tmp_path):
