@@ -112,23 +112,45 @@ def test_no_label_and_no_trial_reaches_a_model(tree, finished, environment):
 
 
 def test_ablation_goes_on_where_it_stopped_and_reports(tree, finished, environment):
-    words = ["--corpus", "mini", "--corpus-dir", "small", "--seeds", "0 1", "--rounds", "1", "--variants"]
-    command = ["bash", "utils/ablate.sh", *words]
+    command = ["bash", "utils/ablate.sh", "--corpus", "mini", "--corpus-dir", "small", "--rounds", "1"]
     options = {"cwd": tree, "env": {**os.environ, **environment}, "capture_output": True, "text": True, "timeout": 500}
-    subprocess.run([*command, "soft"], check=True, **options)
-    first = (tree / "exp/mini-ablation/seed1/soft1/model.pt").stat().st_mtime_ns
-    done = subprocess.run(
-        [*command, "soft lgl"], cwd=tree, env=environment, capture_output=True, text=True, timeout=500
-    )
+    subprocess.run([*command, "--seeds", "1", "--variants", "soft"], check=True, **options)
+    first = (tree / "exp/mini-ablation/seed1/truth1/model.pt").stat().st_mtime_ns
+    done = subprocess.run([*command, "--seeds", "0 1", "--variants", "lgl"], check=False, **options)
     assert done.returncode == 0, done.stderr
-    assert (tree / "exp/mini-ablation/seed1/soft1/model.pt").stat().st_mtime_ns == first
+    assert (tree / "exp/mini-ablation/seed1/truth1/model.pt").stat().st_mtime_ns == first
     report = (tree / "exp/mini-ablation/RESULTS.md").read_text()
     for part in ("| soft1 |", "| truth1 |", "| dino |", "## Difference to lgl1", "eer.svg", " ± "):
         assert part in report
     assert (tree / "exp/mini-ablation/eer.svg").read_text().count("<path") > 10
-    unknown = subprocess.run([*command, "best"], check=False, **options)
+    unknown = subprocess.run([*command, "--variants", "best"], check=False, **options)
     assert unknown.returncode == 1
     assert "'best'" in unknown.stderr
+
+
+def test_the_reference_curve_has_an_error_rate_for_each_epoch(tree, finished, environment):
+    command = ["bash", "utils/dino_curve.sh", "--runs", "collapses"]
+    done = subprocess.run(
+        command, cwd=tree, env={**os.environ, **environment}, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^\| ([12]) \| ([0-9.]+) \|", (tree / "exp/mini-curve/dino.md").read_text(), re.MULTILINE)
+    assert [epoch for epoch, _ in rows] == ["1", "2"]
+    assert all(0 < float(eer) < 60 for _, eer in rows)
+    assert (tree / "exp/mini-curve/dino.svg").read_text().count("<path") > 10
+
+
+def test_a_further_round_starts_from_any_system(tree, finished, environment):
+    """Large-margin fine-tuning as conf/voxceleb/lmft does it, of the round before and on its clusters."""
+    folder = tree / "lmft"
+    folder.mkdir()
+    (folder / "dlglc.yaml").write_text("base: ../conf/voxceleb/lmft/dlglc.yaml\nepochs: 1\ncrop_seconds: 2.0\n")
+    words = ["--stage", "5", "--stop-stage", "5", "--rounds", "1", "--variant", "lmft", "--initial", "round1"]
+    run(tree, *words, "--conf", "lmft", "--nj", "2", env=environment)
+    inputs = (tree / "exp/mini/lmft1/stamp.json").read_text()
+    assert "exp/mini/round1/model.pt" in inputs
+    assert "exp/mini/round1/clusters/utt2cluster" in inputs
+    assert (tree / "exp/mini/lmft1/clusters/utt2cluster").exists()
 
 
 def test_changed_settings_stop_before_they_mix(tree, finished, environment):

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 
 # begin options
 corpus=mini             # whose settings and data, as run.sh takes it
+runs="learns collapses" # which of the two
 seed=0
 cmd=utils/run.pl
 gpu=0                   # GPUs of a job: 0 or 1
@@ -30,7 +31,8 @@ backend=$(conf backend)
 declare -A change=([learns]="" [collapses]="centre_momentum=1.0 on_collapse=warn")
 
 [ -f "$data/train/wav.scp" ] || { echo "dino_curve.sh: no $data/train: ./run.sh --corpus $corpus --stop-stage 1" >&2; exit 1; }
-for run in learns collapses; do
+for run in $runs; do
+  [ -n "${change[$run]+known}" ] || { echo "dino_curve.sh: --runs knows ${!change[*]}, not '$run'" >&2; exit 1; }
   dir=$exp/$run
   echo "dino_curve.sh: $run, log in $dir/log/train.log"
   $cmd "$dir/log/train.log" steps/train_dino.py $dino "$dir" --set keep_every=1 ${change[$run]}
@@ -45,4 +47,5 @@ for run in learns collapses; do
     steps/compute_metrics.py "$epoch/cosine" "$data/eval/trials" "$epoch/cosine.json"
   done
 done
-steps/plot_dino.py "$exp" "$exp/learns" "$exp/collapses"
+# shellcheck disable=SC2046  # one word a run
+steps/plot_dino.py "$exp" $(printf "$exp/%s " $runs)
