@@ -1,5 +1,6 @@
 """On-the-fly augmentation: what to do is drawn where data is read, and done in batches on the training device."""
 
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,15 @@ from .audio import Recordings
 from .cli import RecipeError
 from .datadir import read_table
 
+PLAN = ("rir_row", "rir", "noise_row", "noise", "snr")  # what Augmenter.apply takes
+READERS = 8  # threads that read the impulse responses: on a shared file system each file is a wait
+
 
 class Augmenter:
     """Reverberation or additive noise for crops of waveforms.
+
+    Drawing takes place where data is read and needs the noise; the impulse responses are loaded where they are first
+    applied, so that only the training process holds them.
 
     Args:
         config: the keys of conf/augment.yaml.
@@ -45,9 +52,9 @@ class Augmenter:
                     f"{', '.join(config['snr_db'])}, or add the kind to snr_db in conf/augment.yaml"
                 )
             self.snr = {kind: tuple(config["snr_db"][kind]) for kind in self.by_kind}
-        self.rirs = torch.zeros(0, 1)
-        if rir_dir:
-            self.rirs = _rir_bank(rir_dir, sample_rate, config["max_rir_seconds"])
+        self.rirs = Recordings(rir_dir, sample_rate, probe=False) if rir_dir else []
+        self.rir_samples = int(config["max_rir_seconds"] * sample_rate)
+        self.bank = None
 
     def draw(self, rng: np.random.Generator, samples: int) -> tuple[int, float, np.ndarray | None]:
         """Choose for one crop: (impulse response or -1, SNR in dB, noise of `samples` int16 or None)."""
@@ -63,26 +70,48 @@ class Augmenter:
         clip = self.by_kind[kind][rng.integers(len(self.by_kind[kind]))]
         low, high = self.snr[kind]
         snr = low + (high - low) * rng.random()
-        return rir, snr, read_crop(self.noises, clip, samples, rng.random())
+        noise = np.empty(samples, dtype=np.int16)
+        read_crops(self.noises, clip, [rng.random()], [noise])
+        return rir, snr, noise
+
+    @staticmethod
+    def plan(drawn: list, samples: int) -> dict:
+        """What was drawn for each crop of a batch, as the tensors that apply takes; the keys are PLAN."""
+        noisy = [(row, noise, snr) for row, (_, snr, noise) in enumerate(drawn) if noise is not None]
+        rir = torch.tensor([rir for rir, _, _ in drawn], dtype=torch.int64)
+        noise = np.empty((len(noisy), samples), dtype=np.int16)
+        for out, (_, clip, _) in zip(noise, noisy):
+            out[:] = clip
+        return {
+            "rir_row": torch.nonzero(rir >= 0).squeeze(1),
+            "rir": rir[rir >= 0],
+            "noise_row": torch.tensor([row for row, _, _ in noisy], dtype=torch.int64),
+            "noise": torch.from_numpy(noise),
+            "snr": torch.tensor([snr for _, _, snr in noisy], dtype=torch.float32),
+        }
 
     @torch.no_grad()
     def apply(self, waves: torch.Tensor, plan: dict) -> torch.Tensor:
-        """Reverberate or add noise to the crops that the plan names.
+        """Reverberate or add noise to the crops that the plan names. Nothing here waits for a GPU.
 
         Args:
             waves: (B, samples) float32 in the int16 range.
-            plan: rir (B,) int64; noise_row (M,) int64, noise (M, samples) int16, snr (M,) float32 dB.
+            plan: rir_row (R,) and rir (R,) int64, which responses; noise_row (M,) int64, noise (M, samples) int16,
+                snr (M,) float32 dB.
 
         Returns:
             (B, samples), a new tensor; every crop keeps the energy it had before reverberation.
+
+        Raises:
+            RecipeError: an impulse response that cannot be read, at the first call with one.
         """
         waves = waves.clone()
-        rows = torch.nonzero(plan["rir"] >= 0).squeeze(1)
+        rows = plan["rir_row"]
         if len(rows):
-            if self.rirs.device != waves.device:
-                self.rirs = self.rirs.to(waves.device)
-            dry = waves[rows]
-            wet = fft_convolve(dry, self.rirs[plan["rir"][rows]])
+            if self.bank is None:
+                self.bank = load_rirs(self.rirs, self.rir_samples).to(waves.device)
+            dry, responses = waves[rows], self.bank[plan["rir"]].float()
+            wet = fft_convolve(dry, responses / responses.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6))
             gain = (dry.square().sum(-1) / wet.square().sum(-1).clamp(min=1e-3)).sqrt()
             waves[rows] = wet * gain.unsqueeze(-1)
         rows = plan["noise_row"]
@@ -95,12 +124,31 @@ class Augmenter:
         return waves
 
 
-def read_crop(recordings: Recordings, i: int, samples: int, place: float) -> np.ndarray:
-    """A crop of exactly `samples`, beginning at the fraction `place` of where it can; repeated if too short."""
-    spare = int(recordings.num_samples[i]) - samples
-    if spare >= 0:
-        return recordings.read(i, int(place * (spare + 1)), samples)
-    return np.resize(recordings.read(i), samples)
+def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[np.ndarray]) -> None:
+    """Fill int16 arrays with crops of one recording, which is repeated in those that are longer than it.
+
+    The stretch that holds all of them is read in one go, unless it is more than twice as long as they are together.
+
+    Args:
+        places: of each crop, in [0, 1): where it begins, as a fraction of where it can.
+
+    Raises:
+        RecipeError: the recording cannot be read, or ends early.
+    """
+    length = int(recordings.num_samples[i])
+    starts = [int(place * max(length - len(crop) + 1, 1)) for place, crop in zip(places, crops)]
+    first, end = min(starts), max(min(start + len(crop), length) for start, crop in zip(starts, crops))
+    together = end - first <= 2 * sum(map(len, crops))
+    stretch = recordings.read(i, first, end - first) if together else None
+    for start, crop in zip(starts, crops):
+        wanted = min(len(crop), length)
+        part = stretch[start - first :][:wanted] if together else recordings.read(i, start, wanted)
+        if len(part) < wanted:
+            raise RecipeError(
+                f"{recordings.scp}:{i + 1}: {recordings.ids[i]}: it ends before the {length} samples that it "
+                "should have: run steps/pack_audio.py again"
+            )
+        crop[:] = part if wanted == len(crop) else np.resize(part, len(crop))
 
 
 def fft_convolve(waves: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
@@ -124,12 +172,15 @@ def fast_length(n: int) -> int:
     return best
 
 
-def _rir_bank(rir_dir, sample_rate: int, max_seconds: float) -> torch.Tensor:
-    """All responses as (R, L) float32 rows that begin at their strongest sample (the direct path), at unit energy."""
-    recordings = Recordings(rir_dir, sample_rate)
-    bank = np.zeros((len(recordings), int(max_seconds * sample_rate)), dtype=np.float32)
-    for i in range(len(recordings)):
-        response = recordings.read(i).astype(np.float32)
-        response = response[np.abs(response).argmax() :][: bank.shape[1]]
-        bank[i, : len(response)] = response / max(np.sqrt(np.square(response).sum()), 1e-6)
+def load_rirs(recordings: Recordings, samples: int) -> torch.Tensor:
+    """All responses as (R, samples) int16 rows that begin at their strongest sample, the direct path."""
+    bank = np.zeros((len(recordings), samples), dtype=np.int16)
+
+    def load(i: int) -> None:
+        response = recordings.read(i)
+        response = response[np.abs(response.astype(np.float32)).argmax() :][:samples]
+        bank[i, : len(response)] = response
+
+    with ThreadPool(READERS) as pool:
+        pool.map(load, range(len(recordings)))
     return torch.from_numpy(bank)

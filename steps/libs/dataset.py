@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .archive import Stored
 from .audio import Recordings
-from .augment import Augmenter, read_crop
+from .augment import PLAN, Augmenter, read_crops
 from .cli import RecipeError
 from .datadir import read_columns
 from .fbank import Fbank
@@ -37,31 +37,26 @@ class Crops:
         """One batch of utterances.
 
         Returns:
-            index (B,) int64, and per view v: wave{v} (count·B, samples) int16, crop-major, with its plan
-            rir{v}, noise_row{v}, noise{v}, snr{v} (see Augmenter.apply) when there is an augmenter.
+            index (B,) int64, and per view v: wave{v} (count·B, samples) int16, crop-major,
+            and Augmenter.plan with v behind each key, when there is an augmenter.
         """
         batch = {"index": torch.from_numpy(rows)}
-        generators = [np.random.default_rng((self.seed, epoch, int(row))) for row in rows]
-        for v, (count, samples) in enumerate(self.views):
-            waves = np.empty((count * len(rows), samples), dtype=np.int16)
-            rir = np.full(len(waves), -1, dtype=np.int64)
-            noise_rows, noises, snrs = [], [], []
-            for c in range(count):
-                for b, row in enumerate(rows):
-                    rng, at = generators[b], c * len(rows) + b
-                    waves[at] = read_crop(self.recordings, row, samples, rng.random())
+        waves = [np.empty((count * len(rows), samples), dtype=np.int16) for count, samples in self.views]
+        drawn = [[None] * len(wave) for wave in waves]
+        for b, row in enumerate(rows):
+            rng = np.random.default_rng((self.seed, epoch, int(row)))
+            crops, places = [], []
+            for v, wave in enumerate(waves):
+                for at in range(b, len(wave), len(rows)):
+                    crops.append(wave[at])
+                    places.append(rng.random())
                     if self.augmenter:
-                        rir[at], snr, noise = self.augmenter.draw(rng, samples)
-                        if noise is not None:
-                            noise_rows.append(at)
-                            noises.append(noise)
-                            snrs.append(snr)
-            batch[f"wave{v}"] = torch.from_numpy(waves)
+                        drawn[v][at] = self.augmenter.draw(rng, wave.shape[1])
+            read_crops(self.recordings, row, places, crops)
+        for v, wave in enumerate(waves):
+            batch[f"wave{v}"] = torch.from_numpy(wave)
             if self.augmenter:
-                batch[f"rir{v}"] = torch.from_numpy(rir)
-                batch[f"noise_row{v}"] = torch.tensor(noise_rows, dtype=torch.int64)
-                batch[f"noise{v}"] = torch.from_numpy(np.stack(noises) if noises else np.empty((0, samples), np.int16))
-                batch[f"snr{v}"] = torch.tensor(snrs, dtype=torch.float32)
+                batch |= {f"{key}{v}": part for key, part in Augmenter.plan(drawn[v], wave.shape[1]).items()}
         return batch
 
 
@@ -147,7 +142,7 @@ class Views:
         else:
             waves = batch[f"wave{v}"].float()
             if augmented and self.augmenter:
-                waves = self.augmenter.apply(waves, {k: batch[f"{k}{v}"] for k in ("rir", "noise_row", "noise", "snr")})
+                waves = self.augmenter.apply(waves, {k: batch[f"{k}{v}"] for k in PLAN})
             feats = self.fbank(waves)
         return feats - feats.mean(1, keepdim=True)
 

@@ -1,11 +1,16 @@
 """Batches: each utterance once, the same for one process and for several, functions of (seed, epoch, utterance)."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 import torch
+from libs.audio import packed_wav
 from libs.augment import Augmenter, fast_length, fft_convolve
 from libs.cli import RecipeError
 from libs.config import load_config
+from libs.datadir import write_data_dir
 from libs.dataset import Batches, Crops, Views
 from libs.fbank import Fbank
 
@@ -57,9 +62,77 @@ def test_crops_depend_on_seed_epoch_and_utterance_only(crops):
     among = crops.batch(3, np.array([2, 7, 11]))
     for c in range(2):
         torch.testing.assert_close(alone["wave0"][c], among["wave0"][3 * c + 1])
-    assert alone["rir0"].tolist() == [among["rir0"][1].item(), among["rir0"][4].item()]
+    responses = dict(zip(among["rir_row0"].tolist(), among["rir0"].tolist()))
+    assert dict(zip(alone["rir_row0"].tolist(), alone["rir0"].tolist())) == {
+        c: responses[3 * c + 1] for c in range(2) if 3 * c + 1 in responses
+    }
     other = crops.batch(4, np.array([7]))
     assert not torch.equal(alone["wave0"], other["wave0"])
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Data directories of the same recordings in an ark, as WAV and as FLAC: shorter than a crop, usual, a minute."""
+    rng = np.random.default_rng(0)
+    tables = {kind: {} for kind in ("ark", "wav", "flac")}
+    with open(tmp_path / "wav.ark", "wb") as ark:
+        for i, seconds in enumerate((0.3, 0.7, 1.5, 8.0, 60.0, 61.3)):
+            samples = (3000 * rng.standard_normal(int(16000 * seconds))).astype(np.int16)
+            ark.write(f"u{i} ".encode())
+            tables["ark"][f"u{i}"] = f"{tmp_path}/wav.ark:{ark.tell()}"
+            ark.write(packed_wav(samples, 16000))
+            for kind in ("wav", "flac"):
+                tables[kind][f"u{i}"] = str(tmp_path / f"u{i}.{kind}")
+                soundfile.write(tables[kind][f"u{i}"], samples, 16000)
+    for kind, table in tables.items():
+        write_data_dir(tmp_path / kind, table, {utt: utt for utt in table})
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["ark", "wav", "flac"])
+def test_crops_are_those_that_are_read_one_by_one(recordings, tiny, fbank, kind):
+    config = {**load_config("augment"), "probability": 0.8, "both_share": 0.3}
+    augmenter = Augmenter(config, tiny / "noise", tiny / "rirs", 16000)
+    crops = Crops(recordings / kind, fbank, [(2, 1.0), (4, 0.5)], augmenter, seed=5)
+    rows = np.array([4, 0, 3, 5, 1, 2])
+    batch = crops.batch(2, rows)
+    whole = [soundfile.read(recordings / f"u{row}.wav", dtype="int16")[0] for row in rows]
+    generators = [np.random.default_rng((5, 2, int(row))) for row in rows]
+    reverberated, noisy = 0, 0
+    for v, (count, samples) in enumerate(crops.views):
+        responses = dict(zip(batch[f"rir_row{v}"].tolist(), batch[f"rir{v}"].tolist()))
+        noises = dict(zip(batch[f"noise_row{v}"].tolist(), zip(batch[f"snr{v}"].tolist(), batch[f"noise{v}"])))
+        assert list(noises) == sorted(noises) and list(responses) == sorted(responses)
+        for at in range(count * len(rows)):
+            rng, wave, place = generators[at % len(rows)], whole[at % len(rows)], generators[at % len(rows)].random()
+            start = int(place * (len(wave) - samples + 1)) if len(wave) >= samples else 0
+            expected = np.resize(wave[start : start + samples], samples)
+            np.testing.assert_array_equal(batch[f"wave{v}"][at].numpy(), expected)
+            rir, snr, noise = augmenter.draw(rng, samples)
+            assert responses.get(at, -1) == rir
+            assert (at in noises) == (noise is not None)
+            if noise is not None:
+                assert noises[at][0] == np.float32(snr)
+                np.testing.assert_array_equal(noises[at][1].numpy(), noise)
+        reverberated, noisy = reverberated + len(responses), noisy + len(noises)
+    assert reverberated > 5 and noisy > 5
+
+
+def test_a_recording_is_read_once_unless_its_crops_lie_far_apart(recordings, fbank, monkeypatch):
+    crops, seen = Crops(recordings / "ark", fbank, [(2, 1.0), (4, 0.5)], None, seed=5), []
+    read = crops.recordings.read
+    monkeypatch.setattr(crops.recordings, "read", lambda i, start, num: seen.append((i, num)) or read(i, start, num))
+    for epoch in range(5):
+        crops.batch(epoch, np.arange(6))
+    reads = np.bincount([i for i, _ in seen])
+    assert reads.tolist()[:4] == [5] * 4
+    assert sum(num for i, num in seen if i >= 4) < 5 * 2 * 8 * 16000
+
+
+def test_a_recording_that_ends_early_is_named(recordings, fbank):
+    Path(recordings / "wav/utt2num_samples").write_text("".join(f"u{i} 999999\n" for i in range(6)))
+    with pytest.raises(RecipeError, match=r"wav.scp:4: u3: it ends before the 999999 samples"):
+        Crops(recordings / "wav", fbank, [(1, 1.0), (2, 20.0)], None, 0).batch(0, np.array([3]))
 
 
 def test_views_have_the_frames_asked_for_and_zero_mean(crops, fbank):
@@ -76,7 +149,8 @@ def test_augmentation_keeps_level_and_meets_the_snr(crops):
     generator = torch.Generator().manual_seed(0)
     waves = torch.randn(4, 16000, generator=generator) * 1000
     plan = {
-        "rir": torch.tensor([0, -1, -1, 1]),
+        "rir_row": torch.tensor([0, 3]),
+        "rir": torch.tensor([0, 1]),
         "noise_row": torch.tensor([1]),
         "noise": (torch.randn(1, 16000, generator=generator) * 50).short(),
         "snr": torch.tensor([10.0]),
@@ -86,6 +160,23 @@ def test_augmentation_keeps_level_and_meets_the_snr(crops):
     torch.testing.assert_close(out[[0, 3]].square().mean(1), waves[[0, 3]].square().mean(1))
     noise = out[1] - waves[1]
     assert 10 * torch.log10(waves[1].square().mean() / noise.square().mean()) == pytest.approx(10.0, abs=0.05)
+
+
+def test_reverberation_against_numpy_and_responses_loaded_where_applied(crops, tiny):
+    augmenter = crops.augmenter
+    crops.batch(0, np.arange(24))
+    assert augmenter.bank is None  # a worker that only draws never holds them
+    rng = np.random.default_rng(0)
+    waves = 1000 * rng.standard_normal((2, 8000))
+    none = {"noise_row": torch.zeros(0, dtype=torch.int64)}
+    plan = {"rir_row": torch.tensor([1]), "rir": torch.tensor([1]), **none}
+    ours = augmenter.apply(torch.from_numpy(waves).float(), plan)
+    assert augmenter.bank.shape == (2, 16000) and augmenter.bank.dtype == torch.int16
+    response = soundfile.read(tiny / "wav/rir1.wav", dtype="int16")[0].astype(np.float64)
+    wet = np.convolve(waves[1], response[np.abs(response).argmax() :])[:8000]
+    wet *= np.sqrt(np.square(waves[1]).sum() / np.square(wet).sum())
+    np.testing.assert_allclose(ours[1].numpy(), wet, atol=0.01)
+    np.testing.assert_array_equal(ours[0].numpy(), waves[0].astype(np.float32))
 
 
 def test_convolution_against_numpy():
