@@ -145,6 +145,19 @@ def test_views_have_the_frames_asked_for_and_zero_mean(crops, fbank):
     assert not torch.equal(views(batch, 0, augmented=False), long)
 
 
+def test_the_benchmark_crop_by_crop_has_the_same_features(crops, tiny, fbank, root, monkeypatch):
+    monkeypatch.syspath_prepend(root / "tests/bench")
+    import crop_by_crop
+
+    theirs = crop_by_crop.Crops(tiny / "train", fbank, [(2, 1.0), (3, 0.5)], crops.augmenter, seed=5)
+    rows = np.array([3, 20, 8])
+    ours, views = crops.batch(1, rows), Views(fbank, crops.augmenter)
+    for v in range(2):
+        expected = crop_by_crop.Views(None, None)(theirs.batch(1, rows), v)
+        torch.testing.assert_close(views(ours, v), expected, rtol=1e-3, atol=1e-3)
+    assert crop_by_crop.Views.utterances == 3
+
+
 def test_augmentation_keeps_level_and_meets_the_snr(crops):
     generator = torch.Generator().manual_seed(0)
     waves = torch.randn(4, 16000, generator=generator) * 1000
