@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Training and clustering at the paper's width on one GPU: utterances a second, waiting for data, how busy the GPU is,
 # memory, minutes per epoch of VoxCeleb2, beside the same steps done crop by crop. Needs no network.
-#   tests/bench/gpu.sh              everything, under eight minutes on an H100
-#   tests/bench/gpu.sh --cpu true   the same at a small size without a GPU, two minutes
+#   tests/bench/gpu.sh              everything; sized for an H100 to take under eight minutes
+#   tests/bench/gpu.sh --cpu true   the same at a small size without a GPU, a few minutes
 # PYTHON=... names the Python to use; otherwise .venv's or the one at hand, whichever has torch with CUDA.
 # shellcheck disable=SC2154  # parse_options.sh sets them
 set -euo pipefail
