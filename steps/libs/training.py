@@ -41,6 +41,7 @@ class Processes:
         self.device = torch.device(f"cuda:{local}") if cuda else torch.device("cpu")
         if cuda:
             torch.cuda.set_device(self.device)
+            torch.set_float32_matmul_precision("high")  # tf32 for products too, as it is for convolutions
         if self.world > 1:
             dist.init_process_group("nccl" if cuda else "gloo")
 
@@ -310,6 +311,8 @@ def fit(task: Task, crops, config: dict, out_dir: Path, processes: Processes, ma
     def checkpoint(epoch, step, sums):
         """Position (epoch, step) is the next step to take; `sums` are the running sums of the epoch so far."""
         state = gathered(task.state(), processes)
+        # Each process has sums of its own; their mean is what every one goes on with.
+        sums = {name: processes.mean(value.clone().to(processes.device)) for name, value in sums.items()}
         if processes.first:
             contents = {
                 "module": module.state_dict(),
