@@ -68,11 +68,13 @@ class DlgLc(Task):
         self._clear()
 
     def _clear(self):
-        """Records of the epoch under way; each utterance belongs to one process, so a sum over them gathers all."""
-        count = len(self.labels)
-        self.losses = torch.zeros(count, dtype=torch.float32)
-        self.decision = torch.zeros(count, dtype=torch.int32)
-        self.target = torch.zeros(count, dtype=torch.int32)
+        """Records of the epoch under way; each utterance belongs to one process, so a sum over them gathers all.
+
+        They stay on the device until the epoch ends: a step does not wait for them.
+        """
+        self.losses = torch.zeros(len(self.labels), dtype=torch.float32, device=self.labels.device)
+        self.decision = torch.zeros_like(self.losses, dtype=torch.int32)
+        self.target = torch.zeros_like(self.decision)
 
     def begin_epoch(self, epoch):
         gate = self.config["gate"]
@@ -112,9 +114,9 @@ class DlgLc(Task):
             log_p = (config["scale"] * cosines).log_softmax(dim=-1)
             total = total - (corrected * (soft * log_p).sum(-1)).sum()
             target = torch.where(kept > 0, labels, best)
-        self.losses[index.cpu()] = losses.detach().float().cpu()
-        self.decision[index.cpu()] = (KEPT * kept + CORRECTED * corrected).int().cpu()
-        self.target[index.cpu()] = target.int().cpu()
+        self.losses[index] = losses.detach().float()
+        self.decision[index] = (KEPT * kept + CORRECTED * corrected).int()
+        self.target[index] = target.int()
         right = (cosines.detach().argmax(-1) == labels).float().mean()
         return total / len(labels), {"accuracy": right, "aam": losses.mean()}
 
@@ -130,8 +132,9 @@ class DlgLc(Task):
         return cosines
 
     def end_epoch(self, epoch):
-        for record in (self.losses, self.decision, self.target):
-            record.copy_(self.processes.sum(record.to(self.processes.device)))
+        self.losses, self.decision, self.target = (
+            self.processes.sum(record).cpu() for record in (self.losses, self.decision, self.target)
+        )
         if self.processes.first:
             self.gate_dir.mkdir(exist_ok=True)
             np.savez_compressed(
@@ -171,7 +174,8 @@ class DlgLc(Task):
         self.previous_losses, self.last_threshold = state["previous"], state["last_threshold"]
         self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
         if self.processes.first:  # the sum over processes went into the checkpoint: it belongs to one of them
-            self.losses, self.decision, self.target = (state[f"sum:{k}"] for k in ("losses", "decision", "target"))
+            for record in ("losses", "decision", "target"):
+                getattr(self, record).copy_(state[f"sum:{record}"])
 
 
 def read_labels(path: Path, ids: list[str], data_dir: Path) -> tuple[np.ndarray, int]:

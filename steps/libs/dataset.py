@@ -195,7 +195,7 @@ class Batches(Dataset):
             sampler=range(first_step * self.parts, len(self)),
             num_workers=workers,
             pin_memory=pin,
-            prefetch_factor=4 if workers else None,
+            prefetch_factor=2 if workers else None,
         )
 
 
