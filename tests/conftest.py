@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "steps"))
 
 from libs.datadir import write_data_dir  # noqa: E402
 from recipe import run  # noqa: E402
+from standin import read_speech  # noqa: E402
 
 SPEECHOCEAN = Path(os.environ.get("SPEECHOCEAN762", ROOT.parent / "shared/data/speechocean762"))
 
@@ -46,6 +47,18 @@ def script():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def speech(script, tmp_path_factory) -> list[list[Path]]:
+    """Recordings by speaker, to cut stand-ins from: real speech where present, else a small mini corpus."""
+    if (SPEECHOCEAN / "train/wav.scp").exists():
+        return read_speech(SPEECHOCEAN / "train")
+    top = tmp_path_factory.mktemp("speech")
+    options = ["--speakers", "14", "--utterances", "2", "--eval-speakers", "2", "--eval-utterances", "2"]
+    script("local/prepare_mini.py", "corpus", top / "corpus", *options)
+    script("local/prepare_mini.py", "data", top / "corpus", top / "data")
+    return read_speech(top / "data/train")
 
 
 def voice(rng: np.random.Generator, pitch: float, seconds: float) -> np.ndarray:

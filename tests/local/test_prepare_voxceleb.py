@@ -19,24 +19,10 @@ from libs.audio import Recordings, packed_wav
 from libs.cli import RecipeError
 from libs.config import load_config
 from libs.datadir import read_table, read_trials
-from standin import SMALL, make_tree, read_speech
+from standin import SMALL, make_tree
 
 needs_av = pytest.mark.skipif(not importlib.util.find_spec("av"), reason="no av: pip install av to run this test")
 LISTS = ("trials", *(f"trials_vox1_{name}" for name in ("o", "e", "e_cleaned", "h", "h_cleaned")))
-
-
-@pytest.fixture(scope="module")
-def speech(request, root, tmp_path_factory):
-    """Recordings by speaker: real speech where present, else a small mini corpus."""
-    corpus = os.environ.get("SPEECHOCEAN762", root.parent / "shared/data/speechocean762")
-    if os.path.exists(f"{corpus}/train/wav.scp"):
-        return read_speech(type(root)(corpus) / "train")
-    top = tmp_path_factory.mktemp("speech")
-    options = ["--speakers", "14", "--utterances", "2", "--eval-speakers", "2", "--eval-utterances", "2"]
-    script = request.getfixturevalue("script")
-    script("local/prepare_mini.py", "corpus", top / "corpus", *options)
-    script("local/prepare_mini.py", "data", top / "corpus", top / "data")
-    return read_speech(top / "data/train")
 
 
 @pytest.fixture(scope="module")
