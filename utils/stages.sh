@@ -33,9 +33,9 @@ launch=
 [ "$ngpu" -le 1 ] || launch="torchrun --standalone --nproc_per_node=$ngpu"
 if [ "$num_nodes" -gt 1 ]; then # a launcher per node; queue.pl says where they meet
   [[ $cmd == *queue.pl* ]] || _stages_fail "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
-  launch="srun torchrun --nnodes=$num_nodes --nproc_per_node=$((ngpu > 0 ? ngpu : 1)) --rdzv_backend=c10d"
+  launch="srun --kill-on-bad-exit=1 torchrun --nnodes=$num_nodes --nproc_per_node=$((ngpu > 0 ? ngpu : 1))"
   # shellcheck disable=SC2016  # for the job's own bash
-  launch+=' --rdzv_id=$SLURM_JOB_ID --rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT'
+  launch+=' --rdzv_backend=c10d --rdzv_id=$SLURM_JOB_ID --rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT'
 fi
 run=
 if $dry_run; then
@@ -102,6 +102,10 @@ train() {
     sleep 0.2
     kill "$tail" 2>/dev/null || true
     wait "$tail" 2>/dev/null || true
+  fi
+  # A process that was killed, by the system for want of memory, say, cannot say so itself.
+  if [ "$status" -ne 0 ] && [ -f "$dir/checkpoint.pt" ]; then
+    echo "run.sh: $dir/checkpoint.pt keeps what was trained so far" >&2
   fi
   return "$status"
 }
