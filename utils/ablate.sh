@@ -26,6 +26,7 @@ jobs=auto               # seeds at a time; auto = one per core
 # end options
 . utils/parse_options.sh
 . ./path.sh
+. utils/conf.sh
 
 exp=${exp:-exp/$corpus-ablation}
 data=data/$corpus
@@ -66,9 +67,19 @@ anchor() { # a published supervised encoder on the same trials, where its packag
   for set in train eval; do
     [ -f "$dir/$set/embedding.scp" ] || $cmd "$dir/log/$set.log" local/resemblyzer_baseline.py "$data/$set" "$dir/$set"
   done
-  $cmd "$dir/log/score.log" steps/score_trials.py --backend cosine --mean-from "$dir/train/embedding.scp" \
-    "$data/eval/trials" "$dir/eval/embedding.scp" "$dir/scores/cosine"
-  steps/compute_metrics.py "$dir/scores/cosine" "$data/eval/trials" "$dir/scores/cosine.json"
+  # As a round is: clusters of its own embeddings, which PLDA and the cohort are made of.
+  local labels=$dir/clusters/utt2cluster train=$dir/train/embedding.scp name
+  $cmd "$dir/log/cluster.log" steps/cluster.py --config "$(conf cluster)" "$train" "$dir/clusters"
+  steps/cluster_quality.py "$labels" "$data/train/utt2spk.truth" "$dir/clusters/quality.json"
+  $cmd "$dir/log/train_plda.log" steps/train_plda.py --config "$(conf backend)" "$train" "$labels" "$dir/plda.npz"
+  local -A backend=(
+    [cosine]="cosine" [asnorm]="cosine --cohort $train --cohort-clusters $labels" [plda]="plda --plda $dir/plda.npz"
+  )
+  for name in "${!backend[@]}"; do
+    $cmd "$dir/log/score_$name.log" steps/score_trials.py --config "$(conf backend)" --backend ${backend[$name]} \
+      --mean-from "$train" "$data/eval/trials" "$dir/eval/embedding.scp" "$dir/scores/$name"
+    steps/compute_metrics.py "$dir/scores/$name" "$data/eval/trials" "$dir/scores/$name.json"
+  done
 }
 report() {
   local dirs=() against=(--against truth1)

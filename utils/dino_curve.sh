@@ -20,11 +20,11 @@ exp=                    # empty = exp/<corpus>-curve
 # end options
 . utils/parse_options.sh
 . ./path.sh
+. utils/conf.sh
 
 data=data/$corpus
 exp=${exp:-exp/$corpus-curve}
 cmd="$cmd --gpu $gpu"
-conf() { if [ -f "conf/$corpus/$1.yaml" ]; then echo "conf/$corpus/$1.yaml"; else echo "conf/$1.yaml"; fi; }
 dino="--config $(conf dino) --seed $seed --fbank-config $(conf fbank) --augment-config $(conf augment)"
 dino+=" --noise $data/noise --rirs $data/rirs $data/train"
 backend=$(conf backend)

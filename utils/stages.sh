@@ -43,12 +43,7 @@ if $dry_run; then
 fi
 
 [ -z "$conf" ] || [ -d "$conf" ] || _stages_fail "--conf $conf: no such folder"
-# conf NAME: the variant of conf/NAME.yaml in --conf or of the corpus, where there is one.
-conf() {
-  if [ -n "$conf" ] && [ -f "$conf/$1.yaml" ]; then
-    echo "$conf/$1.yaml"
-  elif [ -f "conf/$corpus/$1.yaml" ]; then echo "conf/$corpus/$1.yaml"; else echo "conf/$1.yaml"; fi
-}
+. utils/conf.sh
 
 # stage N TITLE: true if stage N is wanted; prints its title, and the time that the one before took.
 _stage_title='' _stage_start=0 _run_start=$SECONDS
