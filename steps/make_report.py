@@ -27,8 +27,7 @@ def main():
     args = parser.parse_args()
 
     exp_dir = args.exp_dir
-    trials = str(args.data / "eval/trials") if args.data else None
-    records = [{"trials": trials, **record} for record in read_experiment(exp_dir)]
+    records = [{"trials": trial_list(args.data, record["backend"]), **record} for record in read_experiment(exp_dir)]
     directories = [exp_dir / name for name in dict.fromkeys(record["system"] for record in records)]
     write_text(exp_dir / "results.json", json.dumps(records, indent=1) + "\n")
     table = results_table(records)
@@ -42,6 +41,11 @@ def main():
     ]
     write_text(exp_dir / "RESULTS.md", "\n\n".join(parts) + "\n")
     print(table)
+
+
+def trial_list(data: Path | None, backend: str) -> str | None:
+    """The list that a back-end's scores are of: run.sh names those of trials_<list> <back-end>_<list>."""
+    return str(data / "_".join(["eval/trials", *backend.split("_", 1)[1:]])) if data else None
 
 
 def results_table(records: list[dict]) -> str:
@@ -94,8 +98,9 @@ def describe_data(data: Path | None) -> str:
     if data is None or not (data / "train/utt2dur").exists():
         return ""
     seconds = [float(line.split()[1]) for line in (data / "train/utt2dur").read_text().splitlines()]
-    trials = len((data / "eval/trials").read_text().splitlines())
-    return f" Trained on {len(seconds)} utterances ({sum(seconds) / 3600:.2f} h), {trials} evaluation trials."
+    lists = sorted((data / "eval").glob("trials*"))
+    trials = ", ".join(f"{len(path.read_text().splitlines())} in {path.name}" for path in lists)
+    return f" Trained on {len(seconds)} utterances ({sum(seconds) / 3600:.2f} h). Evaluation trials: {trials}."
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from libs.encoders import build_encoder
 from libs.fbank import Fbank
 from libs.heads import DinoHead
 from libs.stamp import Stamp
-from libs.training import EpochMean, Processes, Task, add_training_options, fit, prepare_run, set_seed
+from libs.training import EpochMean, Processes, Task, add_training_options, fit, others_alive, prepare_run, set_seed
 from torch import nn
 
 
@@ -167,7 +167,8 @@ def main():
         if args.initial_model:
             warm_start(encoder, args.initial_model, config["encoder"], fbank_config)
         task = Dino(config, encoder, Views(fbank.to(processes.device), augmenter), processes, save)
-        fit(task, crops, config, args.out_dir, processes, args.max_hours)
+        with others_alive(args.out_dir, processes):
+            fit(task, crops, config, args.out_dir, processes, args.max_hours)
         if processes.first:
             save("model.pt", task.mean.of(task.teacher.encoder.state_dict()))
     processes.close()

@@ -26,7 +26,7 @@ from libs.dataset import Views, open_crops
 from libs.gate import correction_targets, decide_gate, log_losses
 from libs.heads import AamSoftmax, aam_losses
 from libs.stamp import Stamp
-from libs.training import EpochMean, Processes, Task, add_training_options, fit, prepare_run, set_seed
+from libs.training import EpochMean, Processes, Task, add_training_options, fit, others_alive, prepare_run, set_seed
 from torch import nn
 
 DROPPED, KEPT, CORRECTED = 0, 1, 2
@@ -242,7 +242,8 @@ def main():
         log.info("%d utterances in %d clusters", len(labels), classes)
         views = Views(fbank.to(processes.device), augmenter)
         task = DlgLc(config, encoder, labels, classes, centroids, views, args.round, processes, args.out_dir)
-        fit(task, crops, config, args.out_dir, processes, args.max_hours)
+        with others_alive(args.out_dir, processes):
+            fit(task, crops, config, args.out_dir, processes, args.max_hours)
         if processes.first:
             models.save_model(
                 args.out_dir / "model.pt",

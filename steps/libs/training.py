@@ -1,15 +1,17 @@
 """The one training loop: optimiser, schedules, precision, processes, checkpoints. Stage I and II are tasks on it."""
 
 import json
+import logging
 import math
 import os
 import platform
 import random
+import re
 import shlex
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -44,6 +46,8 @@ class Processes:
             torch.set_float32_matmul_precision("high")  # tf32 for products too, as it is for convolutions
         if self.world > 1:
             dist.init_process_group("nccl" if cuda else "gloo")
+        if self.rank:
+            log.setLevel(logging.WARNING)  # one process's lines are enough
 
     @property
     def first(self) -> bool:
@@ -141,6 +145,20 @@ def learning_rate(config: dict, epoch: float, epochs: int, batch_size: int) -> f
     if config["schedule"] == "exponential":
         return peak * (last / peak) ** share
     raise RecipeError(f"optimiser.schedule '{config['schedule']}': choose cosine or exponential")
+
+
+@contextmanager
+def others_alive(out_dir: Path, processes: Processes):
+    """Say what to do when another process of the training has gone; gloo and NCCL only say that nobody answers."""
+    try:
+        yield
+    except RuntimeError as error:  # DistBackendError is one
+        if processes.world == 1 or not re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
+            raise
+        raise RecipeError(
+            f"{out_dir}: another process of this training was lost; torchrun names it and its signal under Root Cause "
+            "(SIGKILL: mostly memory, take fewer workers). The last checkpoint is kept: the same command goes on there"
+        ) from error
 
 
 @torch.no_grad()
