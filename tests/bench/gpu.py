@@ -99,9 +99,9 @@ class Trainings:
             self.workers = 0 if args.cpu else min(16, len(os.sched_getaffinity(0)))
         else:
             self.workers = int(args.workers)
-        # Workers hand batches over in /dev/shm, four of them each: crops and half as much noise again, 16 bit.
+        # Workers hand batches over in /dev/shm, two of them each: crops and half as much noise again, 16 bit.
         batch = size.batch * CROPPED["dino"] * 16000 * 2 * 1.5
-        room = int(os.statvfs("/dev/shm").f_bavail * os.statvfs("/dev/shm").f_frsize / (4 * batch))
+        room = int(os.statvfs("/dev/shm").f_bavail * os.statvfs("/dev/shm").f_frsize / (2 * batch))
         if room < self.workers:
             print(f"gpu.py: /dev/shm has room for the batches of {room} workers, not {self.workers}", file=sys.stderr)
             self.workers = room
