@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Take over a published ECAPA-TDNN of WeSpeaker, its DINO's teacher for one, as a model.pt to begin stage 4 or 3 with.
+"""Take over a published encoder of WeSpeaker, its DINO's teacher for one, as a model.pt to begin stage 4 or 3 with.
 
-WeSpeaker's ECAPA_TDNN_GLOB_c512 and _c1024 are this recipe's ecapa_tdnn but for the batch norm of the embedding, which
-is set to do nothing, and the deviation in the attention's context, which divides by frames less one (0.25 % for 2 s).
-Features are alike: 80 energies of 25 ms Hamming windows, int16 range, mean subtracted.
+ECAPA_TDNN_GLOB_c512 and _c1024 become ecapa_tdnn, ResNet34 with one embedding layer becomes resnet34. An ECAPA-TDNN
+without batch norm of the embedding (emb_bn) gets one that does nothing. One thing differs: the deviation in its
+attention's context divides by frames here, by frames less one there (0.25 % for 2 s). Features are alike: energies of
+25 ms Hamming windows, int16 range, mean subtracted.
 
-Reads   CHECKPOINT, a state dict (avg_model.pt, or model_N.pt with both networks, of which the teacher is taken).
+Reads   CHECKPOINT, a state dict (avg_model.pt, or DINO's model_N.pt with both networks, of which the teacher is taken).
 Writes  MODEL, a model.pt
 
 Example
-    local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt && ./run.sh --corpus voxceleb --stage 4
+    local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt
 """
 
-import re
 import sys
 from pathlib import Path
 
@@ -23,24 +23,9 @@ from libs import cli, models
 from libs.cli import RecipeError, log
 from libs.config import load_config
 from libs.encoders import build_encoder
+from torch import nn
 
-FIRST = "layer1.conv.weight"
-# WeSpeaker's names (wespeaker/models/ecapa_tdnn.py, pooling_layers.py) to ours, in this order.
-NAMES = [
-    (r"layer1\.conv\.", "front.0."),
-    (r"layer1\.bn\.", "front.2."),
-    (r"layer([234])\.se_res2block\.([02])\.conv\.", r"blocks.\1.block.\2.0."),
-    (r"layer([234])\.se_res2block\.([02])\.bn\.", r"blocks.\1.block.\2.2."),
-    (r"layer([234])\.se_res2block\.1\.convs\.(\d+)\.", r"blocks.\1.block.1.convs.\2.0."),
-    (r"layer([234])\.se_res2block\.1\.bns\.(\d+)\.", r"blocks.\1.block.1.convs.\2.2."),
-    (r"layer([234])\.se_res2block\.3\.linear1\.", r"blocks.\1.block.3.down."),
-    (r"layer([234])\.se_res2block\.3\.linear2\.", r"blocks.\1.block.3.up."),
-    (r"conv\.", "aggregate.0."),
-    (r"pool\.linear1\.", "pool.down."),
-    (r"pool\.linear2\.", "pool.up."),
-    (r"bn\.", "pool_norm."),
-    (r"linear\.", "embedding."),
-]
+HEADS = ("projection", "projection_head")  # which only training needs: the supervised one's and DINO's
 
 
 def main():
@@ -49,74 +34,114 @@ def main():
     parser.add_argument("model", type=Path)
     args = parser.parse_args()
 
-    state = of_teacher(models.load(args.checkpoint), args.checkpoint)
-    state = {ours(name, args.checkpoint): value for name, value in state.items()}
-    config = describe(state)
-    mels = state["front.0.weight"].shape[1]
-    fbank = load_config("fbank", overrides=[f"num_mel_bins={mels}", "window=hamming"])
-    encoder = build_encoder(config, mels)
-    aggregate = state["pool.up.weight"].shape[0]
-    # The attention's first layer sees [x; mean; deviation] there; here the two constants have a layer of their own.
-    weight = state["pool.down.weight"]
-    state["pool.down.weight"], context = weight[:, :aggregate], weight[:, aggregate:]
-    state["pool.context.weight"] = context.squeeze(-1)
-    # Of the Res2Net groups the last goes through unchanged there, the first here.
-    for name, value in state.items():
-        if re.match(r"blocks\.\d\.block\.0\.", name) and value.ndim:
-            state[name] = value.roll(config["channels"] // config["scale"], 0)
-    identity = {f"embedding_norm.{k}": v for k, v in encoder.embedding_norm.state_dict().items()}
-    identity["embedding_norm.running_var"] -= encoder.embedding_norm.eps
+    contents = models.load(args.checkpoint)
     try:
-        encoder.load_state_dict({**identity, **state})
-    except RuntimeError as error:
-        raise RecipeError(f"{args.checkpoint}: not WeSpeaker's ECAPA_TDNN_GLOB: {error}") from None
+        config, fbank, encoder = convert(contents)
+    except RecipeError as error:
+        raise RecipeError(f"{args.checkpoint}: {error}") from None
     args.model.parent.mkdir(parents=True, exist_ok=True)
     models.save_model(args.model, config, fbank, encoder.state_dict(), "wav")
-    log.info("%s: C = %d, %d dimensions", args.model, config["channels"], config["embedding_dim"])
+    log.info("%s: %s, C = %d, %d dimensions", args.model, *(config[k] for k in ("name", "channels", "embedding_dim")))
 
 
-def of_teacher(contents: dict, path: Path) -> dict:
-    """The encoder's entries without their prefix; of a student and a teacher the teacher's."""
-    contents = contents.get("model", contents)
-    prefixes = [name[: -len(FIRST)] for name in contents if name.endswith(FIRST)]
-    prefixes = [p for p in prefixes if "t_model." in p] or prefixes
-    if len(prefixes) != 1:
-        raise RecipeError(f"{path}: {len(prefixes)} entries end in {FIRST}, of WeSpeaker's ECAPA_TDNN there is one")
-    taken = {name: value for name, value in contents.items() if name.startswith(prefixes[0])}
-    # Beside the encoder there may be a projection, which only its training needs.
-    other = {re.sub(r"\..*", "", name[len(prefixes[0]) :]) for name in taken} & {"projection", "head"}
-    log.info("%d of %d entries, under '%s'", len(taken), len(contents), prefixes[0])
-    return {
-        name[len(prefixes[0]) :]: value
-        for name, value in taken.items()
-        if name[len(prefixes[0]) :].split(".")[0] not in other
-    }
+@torch.no_grad()
+def convert(contents: dict) -> tuple[dict, dict, nn.Module]:
+    """A checkpoint's contents to the encoder's settings, those of its features, and the encoder.
+
+    Raises:
+        RecipeError: anything but one encoder that is known here, with each of its entries and no other.
+    """
+    take, theirs = find_encoder(contents)
+    settings, mels, names, theirs = take(theirs)
+    config = load_config("dino")["encoder"] | settings
+    fbank = load_config("fbank", overrides=[f"num_mel_bins={mels}", "window=hamming"])
+    encoder = build_encoder(config, mels)
+    back = {ours: name for name, ours in names.items()}
+    wanted = {rename(entry, back): entry for entry in encoder.state_dict()}
+    for what, entries in (("lacks", wanted.keys() - theirs.keys()), ("has besides", theirs.keys() - wanted.keys())):
+        if entries:
+            raise RecipeError(f"not {take.__doc__}: it {what} {', '.join(sorted(entries))}")
+    try:
+        encoder.load_state_dict({wanted[name]: value for name, value in theirs.items()})
+    except RuntimeError as error:
+        raise RecipeError(f"not {take.__doc__}: {error}") from None
+    return config, fbank, encoder
 
 
-def ours(name: str, path: Path) -> str:
-    """Our name of an entry."""
-    for theirs, here in NAMES:
-        found = re.match(theirs, name)
-        if found:
-            here = re.sub(r"blocks\.(\d)", lambda m: f"blocks.{int(m[1]) - 2}", found.expand(here))
-            return here + name[found.end() :]
-    raise RecipeError(f"{path}: '{name}' is not of WeSpeaker's ECAPA_TDNN_GLOB without a batch norm of the embedding")
+def rename(entry: str, names: dict[str, str]) -> str:
+    """An entry's name under another name of its module."""
+    module, _, leaf = entry.rpartition(".")
+    return f"{names[module]}.{leaf}"
 
 
-def describe(state: dict) -> dict:
-    """The encoder section that has tensors of these shapes."""
-    blocks = [name for name in state if re.fullmatch(r"blocks\.0\.block\.1\.convs\.\d+\.0\.weight", name)]
-    return {
-        "name": "ecapa_tdnn",
-        "channels": state["front.0.weight"].shape[0],
-        "embedding_dim": state["embedding.weight"].shape[0],
-        "aggregate": state["pool.up.weight"].shape[0],
-        "scale": len(blocks) + 1,
-        "attention": state["pool.down.weight"].shape[0],
-        "stride": 1,
-    }
+def find_encoder(contents: dict):
+    """The function below that takes the encoder over, and its entries without prefix and head."""
+    contents = contents.get("model", contents) if isinstance(contents, dict) else {}
+    for first, take in FIRST.items():
+        prefixes = [name.removesuffix(first) for name in contents if name.endswith(first)]
+        prefixes = [p for p in prefixes if p.endswith("t_model.")] or prefixes
+        if len(prefixes) == 1:
+            taken = {n.removeprefix(prefixes[0]): v for n, v in contents.items() if n.startswith(prefixes[0])}
+            log.info("%s, %d of %d entries, '%s…'", take.__doc__, len(taken), len(contents), prefixes[0])
+            return take, {name: value for name, value in taken.items() if name.split(".")[0] not in HEADS}
+    raise RecipeError(f"not one encoder of WeSpeaker: no single entry ends in {' or '.join(FIRST)}")
 
+
+def take_ecapa(state: dict):
+    """WeSpeaker's ECAPA_TDNN_GLOB"""
+    scale = 8  # in all that it publishes
+    names = {"layer1.conv": "front.0", "layer1.bn": "front.2", "conv": "aggregate.0"}
+    names |= {"pool.linear1": "pool.down", "pool.context": "pool.context", "pool.linear2": "pool.up"}
+    names |= {"bn": "pool_norm", "linear": "embedding", "bn2": "embedding_norm"}
+    for block in range(3):
+        theirs, ours = f"layer{block + 2}.se_res2block", f"blocks.{block}.block"
+        for k in (0, 2):
+            names |= {f"{theirs}.{k}.conv": f"{ours}.{k}.0", f"{theirs}.{k}.bn": f"{ours}.{k}.2"}
+        for k in range(scale - 1):
+            names |= {f"{theirs}.1.convs.{k}": f"{ours}.1.convs.{k}.0", f"{theirs}.1.bns.{k}": f"{ours}.1.convs.{k}.2"}
+        names |= {f"{theirs}.3.linear1": f"{ours}.3.down", f"{theirs}.3.linear2": f"{ours}.3.up"}
+
+    channels, mels, _ = sizes(state, "layer1.conv.weight")
+    attention, _, _ = sizes(state, "pool.linear1.weight")
+    aggregate, _, _ = sizes(state, "pool.linear2.weight")
+    dim, _ = sizes(state, "linear.weight")
+    settings = {"name": "ecapa_tdnn", "channels": channels, "embedding_dim": dim, "aggregate": aggregate}
+    settings |= {"scale": scale, "attention": attention, "stride": 1}
+    # The attention's first layer sees [x; mean; deviation] there; here the two constants have a layer of their own.
+    weight = state["pool.linear1.weight"]
+    state["pool.linear1.weight"], state["pool.context.weight"] = weight[:, :aggregate], weight[:, aggregate:, 0]
+    # Of the Res2Net groups the last goes through unchanged there, the first here.
+    for name, value in state.items():
+        if ".se_res2block.0." in name and value.ndim:
+            state[name] = value.roll(channels // scale, 0)
+    if "bn2.weight" not in state:
+        norm = nn.BatchNorm1d(dim)
+        norm.running_var -= norm.eps
+        state |= {f"bn2.{name}": value for name, value in norm.state_dict().items()}
+    return settings, mels, names, state
+
+
+def take_resnet(state: dict):
+    """WeSpeaker's ResNet34 with one embedding layer"""
+    names = {"conv1": "layers.0", "bn1": "layers.1", "seg_1": "embedding"}
+    parts = {"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4"}
+    parts |= {"shortcut.0": "shortcut.0", "shortcut.1": "shortcut.1"}
+    blocks = [f"layer{stage}.{k}" for stage, count in enumerate((3, 4, 6, 3), 1) for k in range(count)]
+    for layer, block in enumerate(blocks, 3):
+        names |= {f"{block}.{theirs}": f"layers.{layer}.{ours}" for theirs, ours in parts.items()}
+    channels = sizes(state, "conv1.weight")[0]
+    dim, statistics = sizes(state, "seg_1.weight")
+    settings = {"name": "resnet34", "channels": channels, "embedding_dim": dim}
+    return settings, statistics // (2 * channels), names, state  # 2 statistics of 8 C channels, F / 8 each
+
+
+def sizes(state: dict, name: str) -> torch.Size:
+    if name not in state:
+        raise RecipeError(f"not an encoder of WeSpeaker: it lacks {name}")
+    return state[name].shape
+
+
+FIRST = {"layer1.conv.weight": take_ecapa, "layer1.0.conv1.weight": take_resnet}  # an entry by which each is known
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     cli.run(main)

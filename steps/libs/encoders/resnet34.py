@@ -33,9 +33,9 @@ class BasicBlock(nn.Module):
 
 
 def statistics(x: torch.Tensor) -> torch.Tensor:
-    """Mean and standard deviation over time of (B, C, T), (B, 2 C) in float32 at least."""
+    """Mean and unbiased standard deviation (0 of one frame) over time of (B, C, T), (B, 2 C) in float32 at least."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares of half-precision activations lose the variance
-    return torch.cat([x.mean(-1), (x.var(-1, correction=0) + 1e-7).sqrt()], dim=1)
+    return torch.cat([x.mean(-1), (x.var(-1, correction=min(1, x.shape[-1] - 1)) + 1e-7).sqrt()], dim=1)
 
 
 class ResNet34(nn.Module):

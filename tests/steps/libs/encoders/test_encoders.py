@@ -6,6 +6,7 @@ from libs.cli import RecipeError
 from libs.config import load_config
 from libs.encoders import ENCODERS, build_encoder
 from libs.encoders.campplus import SEGMENT, MaskedConv
+from libs.encoders.resnet34 import statistics
 
 SMALL = {"ecapa_tdnn": 16, "resnet34": 4, "campplus": 16}
 
@@ -52,6 +53,19 @@ def test_half_precision_is_near(name):
     with torch.autocast("cpu", torch.bfloat16):
         half = model(feats)
     torch.testing.assert_close(half.float(), model(feats), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_statistics_are_unbiased_and_of_one_frame_finite(dtype):
+    torch.manual_seed(0)
+    x = (10 + torch.randn(2, 3, 9)).to(dtype)
+    found = statistics(x)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(found, torch.cat([x.to(found.dtype).mean(-1), x.to(found.dtype).std(-1)], 1))
+    one = x[..., :1].requires_grad_()
+    statistics(one).sum().backward()
+    assert (statistics(one)[:, 3:] < 1e-3).all()
+    assert one.grad.isfinite().all()
 
 
 def test_masks_of_campplus_frame_by_frame():
