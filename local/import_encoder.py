@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Take over a published encoder of WeSpeaker, its DINO's teacher for one, as a model.pt to begin stage 4 or 3 with.
+"""Take over a published encoder of WeSpeaker, its DINO's teacher for one, as a model.pt in the place of DINO's.
 
 ECAPA_TDNN_GLOB_c512 and _c1024 become ecapa_tdnn, ResNet34 with one embedding layer becomes resnet34. An ECAPA-TDNN
 without batch norm of the embedding (emb_bn) gets one that does nothing. One thing differs: the deviation in its
@@ -10,7 +10,7 @@ Reads   CHECKPOINT, a state dict (avg_model.pt, or DINO's model_N.pt with both n
 Writes  MODEL, a model.pt
 
 Example
-    local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt
+    local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt && ./run.sh --corpus voxceleb --stage 3
 """
 
 import sys
@@ -82,7 +82,7 @@ def find_encoder(contents: dict):
         prefixes = [p for p in prefixes if p.endswith("t_model.")] or prefixes
         if len(prefixes) == 1:
             taken = {n.removeprefix(prefixes[0]): v for n, v in contents.items() if n.startswith(prefixes[0])}
-            log.info("%s, %d of %d entries, '%s…'", take.__doc__, len(taken), len(contents), prefixes[0])
+            log.info("%s: %d of %d entries, names begin '%s'", take.__doc__, len(taken), len(contents), prefixes[0])
             return take, {name: value for name, value in taken.items() if name.split(".")[0] not in HEADS}
     raise RecipeError(f"not one encoder of WeSpeaker: no single entry ends in {' or '.join(FIRST)}")
 

@@ -104,7 +104,8 @@ class Dino(Task):
 
     def judge_epoch(self, epoch, figures):
         """Say, or stop, when the outputs are alike once the learning rate is up."""
-        reason = collapse(figures, self.config["head"]["outputs"])
+        utterances = self.config["batch_size"] // (self.processes.world * self.config["accumulate"])
+        reason = collapse(figures, self.config["head"]["outputs"], utterances)
         if reason is None or epoch + 1 <= self.config["optimiser"]["warmup_epochs"]:
             return
         if self.config["on_collapse"] == "stop":

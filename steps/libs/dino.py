@@ -77,23 +77,25 @@ def health(teacher: torch.Tensor, embeddings: torch.Tensor) -> dict[str, torch.T
     }
 
 
-def collapse(figures: dict, outputs: int) -> str | None:
+def collapse(figures: dict, outputs: int, utterances: int) -> str | None:
     """What an epoch's health figures say is wrong, and the remedy; None when they are fine.
 
     Args:
         figures: teacher_entropy, batch_entropy and embedding_std, see health().
         outputs: number of prototypes K.
+        utterances: that the batch's mean is taken over. Each on a prototype of its own gives an entropy of its
+            logarithm: runs that learned had 94 % of it or more, one with a centre that stood still 41 %.
     """
-    full = math.log(outputs)
+    full, spread = math.log(outputs), math.log(min(outputs, utterances))
     if figures["teacher_entropy"] > 0.98 * full:
         return (
             f"every output is uniform (teacher_entropy {figures['teacher_entropy']:.2f} of ln K = {full:.2f}): lower "
             "teacher_temperature, or the learning rate"
         )
-    if figures["batch_entropy"] < 0.1 * full:
+    if figures["batch_entropy"] < 0.5 * spread:
         return (
-            f"all utterances fall on the same prototypes (batch_entropy {figures['batch_entropy']:.2f} of ln K = "
-            f"{full:.2f}): lower centre_momentum so that the centre follows, or raise teacher_temperature"
+            f"utterances fall on few prototypes (batch_entropy {figures['batch_entropy']:.2f} where {utterances} of them "
+            f"can have {spread:.2f}): lower centre_momentum so that the centre follows, or raise teacher_temperature"
         )
     if figures["embedding_std"] < 0.1:
         return (
