@@ -94,7 +94,7 @@ def collapse(figures: dict, outputs: int, utterances: int) -> str | None:
         )
     if figures["batch_entropy"] < 0.5 * spread:
         return (
-            f"utterances fall on few prototypes (batch_entropy {figures['batch_entropy']:.2f} where {utterances} of them "
+            f"utterances fall on few prototypes (batch_entropy {figures['batch_entropy']:.2f}, a batch of {utterances} "
             f"can have {spread:.2f}): lower centre_momentum so that the centre follows, or raise teacher_temperature"
         )
     if figures["embedding_std"] < 0.1:

@@ -267,7 +267,8 @@ def prepare_run(out_dir: Path, config: dict, stamp: Stamp, processes: Processes,
     if processes.world > 1:
         dist.barrier()
     if finished:
-        log.info("%s/model.pt is finished with these settings: reused", out_dir)
+        what = "is finished with these settings: reused" if stamp.read() else "was put there, not trained there: kept"
+        log.info("%s/model.pt %s", out_dir, what)
         return False
     if processes.first:
         out_dir.mkdir(parents=True, exist_ok=True)
