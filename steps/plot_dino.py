@@ -70,6 +70,7 @@ def plot(runs: dict, uniform: float, path: Path) -> None:
         axis.set(title=title, xlabel="epoch")
         axis.title.set_fontsize(9)
         axis.set_ylim(bottom=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
