@@ -18,7 +18,7 @@ from recipe import run
         (["--stage", "5", "--stop-stage", "4"], r"--stage 5 comes after --stop-stage 4"),
         (["--corpus", "librispeech"], r"--corpus is one of mini speechocean762"),
         (["--exp", "/tmp/x"], r"must be under exp/"),
-        (["--initial", "best"], r"dino or previous"),
+        (["--initial", "best"], r"dino, previous or a system"),
         (["--dry-run", "yes"], r"true or false"),
         (["--rounds"], r"has no value"),
     ],

@@ -19,11 +19,12 @@ for _name in corpus_dir exp initial_model labels musan rirs_noises conf; do
 done
 [[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
   _stages_fail "--variant takes small letters, a name that no other system has, not '$variant'"
-[[ $initial =~ ^[a-z_-]+[0-9]*$ ]] || _stages_fail "--initial takes dino, previous or a system of <exp>, not '$initial'"
 [[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _stages_fail "--max-hours takes a number, not '$max_hours'"
 
 data=data/$corpus
 exp=${exp:-exp/$corpus}
+[[ $initial == dino || $initial == previous || -f $exp/$initial/model.pt ]] ||
+  _stages_fail "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
 if [ "$ngpu" = auto ]; then
