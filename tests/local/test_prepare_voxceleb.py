@@ -143,7 +143,8 @@ def test_every_configuration_is_known(root):
     files = {str(p.relative_to(root / "conf/voxceleb")): p for p in (root / "conf/voxceleb").rglob("*.yaml")}
     assert {"dino.yaml", "dlglc.yaml", "cluster.yaml", "ecapa1024/dino.yaml", "1gpu/dino.yaml"} <= files.keys()
     configs = {name: load_config(path.stem, path) for name, path in files.items()}
-    assert configs["dino.yaml"]["batch_size"] == 4 * configs["1gpu/dino.yaml"]["batch_size"] == 256
+    assert configs["dino.yaml"]["batch_size"] == configs["1gpu/dino.yaml"]["batch_size"] == 256
+    assert configs["1gpu/dino.yaml"]["accumulate"] == 4
     assert configs["ecapa1024/dino.yaml"]["encoder"]["channels"] == 1024
     assert configs["ecapa1024/dino.yaml"]["precision"] == "bfloat16"
 
