@@ -146,7 +146,7 @@ def test_the_recipe_gives_the_same_through_slurm(slurm, tree, finished, environm
     for model in ("untrained", "dino", "round1"):
         assert same_model(tree / f"exp/mini/{model}/model.pt", there / f"exp/mini/{model}/model.pt")
     wanted = ["data/mini/*/feats.scp", "exp/mini/*/clusters/utt2cluster", "exp/mini/*/scores/*"]
-    files = [path.relative_to(tree) for pattern in wanted for path in tree.glob(pattern)]
+    files = [path.relative_to(there) for pattern in wanted for path in there.glob(pattern)]
     assert len(files) == 2 + 3 + 2 * 2 * 10
     for file in files:
         assert (tree / file).read_bytes() == (there / file).read_bytes(), file
