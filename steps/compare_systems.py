@@ -4,19 +4,19 @@
 Reads   EXP_DIR/<system>/{scores/*.json, scores/*, clusters/quality.json, gate_quality.jsonl, stamp.json}, one EXP_DIR
         per seed; with --utt2spk and --trials also the true speakers, to resample them.
 Writes  OUT_DIR/RESULTS.md, OUT_DIR/results.json (the records of all seeds), OUT_DIR/eer.svg (EER of each variant by
-        round); with --against one table for each system named there, of how the others differ from it.
+        round); with --against one table for each name given there, of how the others differ from it. A variant's
+        name ("lgl") stands for its rounds, each of which is compared with the others of its number, and their mean.
 
 Differences are paired twice. Over seeds: mean difference of the seeds that both systems have, with Student's 95 %
 interval. Over speakers: the systems' EERs under the same draws of evaluation speakers, averaged over seeds.
 
 Example
-    steps/compare_systems.py --trials data/mini/eval/trials --utt2spk data/mini/eval/utt2spk.truth --against lgl3 \\
+    steps/compare_systems.py --trials data/mini/eval/trials --utt2spk data/mini/eval/utt2spk.truth --against lgl \\
         exp/mini-ablation exp/mini-ablation/seed0 exp/mini-ablation/seed1 exp/mini-ablation/seed2
 """
 
 import functools
 import json
-import re
 from pathlib import Path
 
 import matplotlib
@@ -26,7 +26,7 @@ from libs.bootstrap import bootstrap, interval
 from libs.cli import RecipeError, log
 from libs.datadir import read_table, read_trials, write_text
 from libs.metrics import roc
-from libs.results import describe_origin, read_experiment
+from libs.results import describe_origin, read_experiment, variant_and_round
 from libs.scores import read_scores
 from scipy.stats import t as student
 
@@ -41,7 +41,9 @@ def main():
     parser = cli.parser(__doc__)
     parser.add_argument("--trials", type=Path, help="evaluation trials, to resample their speakers")
     parser.add_argument("--utt2spk", type=Path, help="their true speakers")
-    parser.add_argument("--against", action="append", default=[], metavar="SYSTEM", help="compare all others with this")
+    parser.add_argument(
+        "--against", action="append", default=[], metavar="NAME", help="system or variant to compare with"
+    )
     parser.add_argument("--draws", type=int, default=1000, help="of speakers (default: 1000)")
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("exp_dir", type=Path, nargs="+")
@@ -54,9 +56,12 @@ def main():
         for record in read_experiment(exp_dir):
             found.setdefault((record["system"], record["backend"]), {})[exp_dir] = record
     systems = list(dict.fromkeys(system for system, _ in found))
-    unknown = next((name for name in args.against if name not in systems), None)
+    against = {name: pairs(systems, name) for name in args.against}
+    unknown = next((name for name, groups in against.items() if not groups), None)
     if unknown:
-        raise RecipeError(f"--against {unknown}: no such system in {args.exp_dir[0]}: choose of {', '.join(systems)}")
+        raise RecipeError(
+            f"--against {unknown}: nothing to compare so in {args.exp_dir[0]}: there are {', '.join(systems)}"
+        )
     args.out_dir.mkdir(parents=True, exist_ok=True)
     records = [record for group in found.values() for record in group.values()]
     write_text(args.out_dir / "results.json", json.dumps(records, indent=1) + "\n")
@@ -70,9 +75,10 @@ def main():
         overview(found, systems),
         "![EER by round](eer.svg)",
     ]
-    for reference in args.against:
+    for reference, groups in against.items():
         log.info("comparing with %s", reference)
-        parts += [f"## Difference to {reference}", differences(found, systems, reference, args)]
+        title = reference if reference in systems else f"{reference}, round by round"
+        parts += [f"## Difference to {title}", differences(found, groups, args)]
     write_text(args.out_dir / "RESULTS.md", "\n\n".join(parts) + "\n")
     print(parts[2])
 
@@ -112,25 +118,43 @@ def gate_cell(gates: list[dict], share: str, precisions: list[str]) -> str:
     return f"{100 * np.mean([gate[share] for gate in gates]):.0f} ({' → '.join(f'{100 * m:.0f}' for m in means)})"
 
 
-def differences(found: dict, systems: list[str], reference: str, args) -> str:
-    """How each system's EER differs from the reference's, with both intervals."""
-    rows = [
+def pairs(systems: list[str], reference: str) -> dict[str, list[tuple[str, str]]]:
+    """What is compared with a system or a variant: rows by name, each the mean over (system, its reference)."""
+    if reference in systems:
+        return {system: [(system, reference)] for system in systems if system != reference}
+    rows: dict[str, list[tuple[str, str]]] = {}
+    variants: dict[str, list[tuple[str, str]]] = {}
+    for system in systems:
+        variant, number = variant_and_round(system)
+        if number and variant != reference and f"{reference}{number}" in systems:
+            pair = (system, f"{reference}{number}")
+            rows[system] = [pair]
+            variants.setdefault(variant, []).append(pair)
+    means = {f"{variant}, mean of {len(group)} rounds": group for variant, group in variants.items() if len(group) > 1}
+    return rows | means
+
+
+def differences(found: dict, rows: dict[str, list[tuple[str, str]]], args) -> str:
+    """How each row's EER differs from its references', with both intervals."""
+    table = [
         "| system | back-end | EER less | relative % | 95 % over seeds | 95 % over speakers | share of draws above |"
     ]
-    rows.append("|---|---|---:|---:|---:|---:|---:|")
-    for (system, backend), group in found.items():
-        others = found.get((reference, backend), {})
-        both = [exp_dir for exp_dir in group if exp_dir in others]
-        if system == reference or backend not in BACKENDS or not both:
-            continue
-        ours, theirs = (np.array([g[e]["eer"] for e in both]) for g in (group, others))
-        drawn = speaker_draws(both, system, reference, backend, args) if args.trials else None
-        rows.append(
-            f"| {system} | {BACKENDS.get(backend, backend)} | {np.mean(ours - theirs):+.2f} | "
-            f"{100 * np.mean(ours - theirs) / np.mean(theirs):+.1f} | {cell(student_interval(ours - theirs))} | "
-            f"{cell(drawn and interval(drawn))} | {f'{np.mean(np.array(drawn) > 0):.3f}' if drawn else '–'} |"
-        )
-    return "\n".join(rows)
+    table.append("|---|---|---:|---:|---:|---:|---:|")
+    for name, row in rows.items():
+        for backend, title in BACKENDS.items():
+            groups = [found.get((system, backend), {}) for pair in row for system in pair]
+            common = [exp_dir for exp_dir in groups[0] if all(exp_dir in group for group in groups)]
+            if not common:
+                continue
+            eers = np.array([[group[exp_dir]["eer"] for exp_dir in common] for group in groups])
+            ours, theirs = eers[0::2].mean(0), eers[1::2].mean(0)
+            drawn = speaker_draws(common, row, backend, args) if args.trials else None
+            table.append(
+                f"| {name} | {title} | {np.mean(ours - theirs):+.2f} | "
+                f"{100 * np.mean(ours - theirs) / np.mean(theirs):+.1f} | {cell(student_interval(ours - theirs))} | "
+                f"{cell(drawn and interval(drawn))} | {f'{np.mean(np.array(drawn) > 0):.3f}' if drawn else '–'} |"
+            )
+    return "\n".join(table)
 
 
 def student_interval(values: np.ndarray) -> list[float] | None:
@@ -145,11 +169,15 @@ def cell(bounds: list[float] | None) -> str:
     return "–" if bounds is None else f"{bounds[0]:+.2f} … {bounds[1]:+.2f}"
 
 
-def speaker_draws(exp_dirs: list[Path], system: str, reference: str, backend: str, args) -> list[float]:
-    """EER of the system less the reference's, mean over experiments, under each draw of evaluation speakers."""
+def speaker_draws(exp_dirs: list[Path], row: list[tuple[str, str]], backend: str, args) -> list[float]:
+    """EER of systems less their references', mean of pairs and experiments, under each draw of evaluation speakers."""
     ours, theirs = (
-        [eer_draws(e / name / "scores" / backend, args.trials, args.utt2spk, args.draws) for e in exp_dirs]
-        for name in (system, reference)
+        [
+            eer_draws(e / name / "scores" / backend, args.trials, args.utt2spk, args.draws)
+            for e in exp_dirs
+            for name in side
+        ]
+        for side in zip(*row)
     )
     return (np.array(ours) - np.array(theirs)).mean(0).tolist()
 
@@ -171,11 +199,11 @@ def plot(found: dict, path: Path) -> None:
         variants: dict[str, dict[int, list[float]]] = {}
         for (system, which), group in found.items():
             eers = [r["eer"] for r in group.values()]
-            numbered = re.fullmatch(r"([a-z_-]+?)(\d+)", system)
+            variant, number = variant_and_round(system)
             if which != backend or system == "untrained":
                 continue
-            if numbered:
-                variants.setdefault(numbered[1], {})[int(numbered[2])] = eers
+            if number:
+                variants.setdefault(variant, {})[number] = eers
             else:
                 axis.axhline(np.mean(eers), linestyle=":", color="grey", linewidth=1)
                 axis.annotate(system, (1, np.mean(eers)), xycoords=("axes fraction", "data"), fontsize=7, ha="right")

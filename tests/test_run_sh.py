@@ -120,7 +120,15 @@ def test_ablation_goes_on_where_it_stopped_and_reports(tree, finished, environme
     assert done.returncode == 0, done.stderr
     assert (tree / "exp/mini-ablation/seed1/truth1/model.pt").stat().st_mtime_ns == first
     report = (tree / "exp/mini-ablation/RESULTS.md").read_text()
-    for part in ("| soft1 |", "| truth1 |", "| dino |", "## Difference to lgl1", "eer.svg", " ± "):
+    for part in (
+        "| soft1 |",
+        "| truth1 |",
+        "| dino |",
+        "## Difference to lgl, round by round",
+        "| soft1 | PLDA | ",
+        "eer.svg",
+        " ± ",
+    ):
         assert part in report
     assert (tree / "exp/mini-ablation/eer.svg").read_text().count("<path") > 10
     unknown = subprocess.run([*command, "--variants", "best"], check=False, **options)

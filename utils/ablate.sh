@@ -86,7 +86,7 @@ report() {
   [ ! -d "$exp/anchors" ] || dirs+=("$exp/anchors")
   for seed in $seeds; do dirs+=("$exp/seed$seed"); done
   for variant in $variants; do
-    case $variant in none | lgl) against+=(--against "$variant$rounds") ;; esac
+    case $variant in none | lgl | dlg) against+=(--against "$variant") ;; esac
   done
   steps/compare_systems.py --trials "$data/eval/trials" --utt2spk "$data/eval/utt2spk.truth" "${against[@]}" \
     "$exp" "${dirs[@]}"

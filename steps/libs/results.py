@@ -29,10 +29,14 @@ def read_experiment(exp_dir: Path) -> list[dict]:
 
 def rank(directory: Path) -> tuple:
     """untrained, dino, then the rounds by variant and number, then anything else by name."""
-    name = directory.name
-    numbered = re.fullmatch(r"(.+?)(\d+)", name)
-    variant, number = (numbered[1], int(numbered[2])) if numbered else (name, 0)
-    return (ORDER.get(name, 3 if numbered else 4), variant, number)
+    variant, number = variant_and_round(directory.name)
+    return (ORDER.get(variant, 3 if number else 4), variant, number)
+
+
+def variant_and_round(system: str) -> tuple[str, int]:
+    """("lgl", 2) of "lgl2"; 0 as the round of a system that has none."""
+    numbered = re.fullmatch(r"(.+?)(\d+)", system)
+    return (numbered[1], int(numbered[2])) if numbered else (system, 0)
 
 
 def read_system(directory: Path) -> list[dict]:
