@@ -73,6 +73,10 @@ def main():
         "%d clusters of %d utterances: objective %.4f after %d iterations, sizes %d to %d, %d empty ones repaired",
         len(sizes), len(ids), objective, found.iterations, sizes.min(), sizes.max(), found.repaired,
     )  # fmt: skip
+    for suspicion in suspicions(sizes, clusters):
+        if config["stop_on_bad_sizes"]:
+            raise RecipeError(f"{args.embedding_scp}: {suspicion}; stop_on_bad_sizes: false goes on nevertheless")
+        log.info("clusters: %s", suspicion)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     write_embeddings(args.out_dir, [f"{c:06d}" for c in range(len(centroids))], centroids, "centroids")
     summary = {
@@ -87,6 +91,35 @@ def main():
     }
     write_text(args.out_dir / "cluster.json", json.dumps(summary) + "\n")
     write_table(args.out_dir / "utt2cluster", dict(zip(ids, labels.tolist())))
+
+
+def suspicions(sizes: np.ndarray, wanted: int) -> list[str]:
+    """What the sizes of clusters hold against them, and what to do; nothing where they are well.
+
+    On speechocean762 medians are 12 with 200 clusters of 125 speakers and 3 with 600; the largest cluster has 4 times
+    the mean, with embeddings of a collapsed DINO 5 times, of an untrained encoder on mini 10 times.
+
+    Args:
+        sizes: (K',) utterances of each cluster that has any.
+        wanted: the number of clusters that was asked for.
+    """
+    found = []
+    if len(sizes) < wanted:
+        found.append(
+            f"{wanted - len(sizes)} of {wanted} stayed empty: that many embeddings are equal. Look for copies of "
+            "recordings, and at DINO's log for signs of collapse"
+        )
+    if np.median(sizes) < 4:
+        found.append(
+            f"their median size is {np.median(sizes):.0f}, too few utterances to learn a class from: num_clusters "
+            f"{wanted} is too large (steps/propose_num_clusters.py proposes one)"
+        )
+    if sizes.max() > 20 * sizes.mean():
+        found.append(
+            f"one of them holds {sizes.max()} of {sizes.sum()} utterances, {sizes.max() / sizes.mean():.0f} times the "
+            "mean: the embeddings lie together, or a channel or silence rules them. Listen to it; whiten: 0.25 may help"
+        )
+    return found
 
 
 def merge(centroids: np.ndarray, clusters: int) -> np.ndarray:

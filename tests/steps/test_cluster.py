@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cluster import describe, merge
+from cluster import describe, merge, suspicions
 from cluster_quality import quality
 from libs.archive import read_embeddings, write_embeddings
 from scipy.optimize import linear_sum_assignment
@@ -89,3 +89,29 @@ def test_whitening_finds_speakers_under_a_loud_channel(script, tmp_path):
         found[passes] = normalized_mutual_info_score(speakers, list(table.values()))
     assert found[0] < 0.8
     assert found[2] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wanted", "words"),
+    [
+        ([12, 4, 49, 7], 4, []),
+        ([3, 3, 20, 1], 4, ["median size is 3,"]),
+        ([9, 9], 3, ["1 of 3 stayed empty"]),
+        ([5] * 60 + [150], 61, ["150 of 450 utterances, 20 times"]),
+        ([1] * 40 + [99], 50, ["9 of 50 stayed empty", "median size is 1,", "99 of 139 utterances, 29 times"]),
+    ],
+)
+def test_sizes_that_speak_of_something_wrong(sizes, wanted, words):
+    found = suspicions(np.array(sizes), wanted)
+    assert len(found) == len(words)
+    assert all(word in line for word, line in zip(words, found))
+
+
+def test_too_many_clusters_are_said_or_end_the_stage(script, tmp_path):
+    write_embeddings(tmp_path, [f"u{i:02d}" for i in range(60)], np.random.default_rng(0).normal(size=(60, 6)))
+    command = ["steps/cluster.py", tmp_path / "embedding.scp", tmp_path / "c", "--num-clusters", 30]
+    done = script(*command, "--set", "stop_on_bad_sizes=true", check=False)
+    assert done.returncode == 1
+    assert "num_clusters 30 is too large" in done.stderr and not (tmp_path / "c").exists()
+    done = script(*command)
+    assert "num_clusters 30 is too large" in done.stdout + done.stderr and (tmp_path / "c/utt2cluster").exists()
