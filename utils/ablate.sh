@@ -60,12 +60,13 @@ one_seed() { # SEED: DINO once, then the rounds of each variant from it
 }
 anchor() { # a published supervised encoder on the same trials, where its package is there
   local dir=$exp/anchors/resemblyzer
-  if ! python -c 'import resemblyzer' 2>/dev/null; then
-    echo "ablate.sh: no anchor of supervised training by others: see local/resemblyzer_baseline.py"
-    return
-  fi
   for set in train eval; do
-    [ -f "$dir/$set/embedding.scp" ] || $cmd "$dir/log/$set.log" local/resemblyzer_baseline.py "$data/$set" "$dir/$set"
+    [ ! -f "$dir/$set/embedding.scp" ] || continue
+    if ! python -c 'import resemblyzer' 2>/dev/null; then
+      echo "ablate.sh: no anchor of supervised training by others: see local/resemblyzer_baseline.py"
+      return
+    fi
+    $cmd "$dir/log/$set.log" local/resemblyzer_baseline.py "$data/$set" "$dir/$set"
   done
   # As a round is: clusters of its own embeddings, which PLDA and the cohort are made of.
   local labels=$dir/clusters/utt2cluster train=$dir/train/embedding.scp name
@@ -83,7 +84,7 @@ anchor() { # a published supervised encoder on the same trials, where its packag
 }
 report() {
   local dirs=() against=(--against truth1)
-  [ ! -d "$exp/anchors" ] || dirs+=("$exp/anchors")
+  [ ! -d "$exp/anchors/resemblyzer/scores" ] || dirs+=("$exp/anchors")
   for seed in $seeds; do dirs+=("$exp/seed$seed"); done
   for variant in $variants; do
     case $variant in none | lgl | dlg) against+=(--against "$variant") ;; esac
