@@ -193,27 +193,28 @@ def eer_draws(scores: Path, trials: Path, utt2spk: Path, draws: int) -> np.ndarr
 
 
 def plot(found: dict, path: Path) -> None:
-    """EER of cosine and PLDA by round, one line per variant; systems without rounds as levels."""
+    """EER of cosine and PLDA by round, one line per variant; systems without a second round as levels."""
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for axis, backend in zip(axes, ("cosine", "plda")):
         variants: dict[str, dict[int, list[float]]] = {}
         for (system, which), group in found.items():
-            eers = [r["eer"] for r in group.values()]
-            variant, number = variant_and_round(system)
-            if which != backend or system == "untrained":
-                continue
-            if number:
-                variants.setdefault(variant, {})[number] = eers
-            else:
-                axis.axhline(np.mean(eers), linestyle=":", color="grey", linewidth=1)
-                axis.annotate(system, (1, np.mean(eers)), xycoords=("axes fraction", "data"), fontsize=7, ha="right")
-        for name, rounds in variants.items():
+            if which == backend and system != "untrained":
+                variant, number = variant_and_round(system)
+                variants.setdefault(variant, {})[number] = [r["eer"] for r in group.values()]
+        lines = {name: rounds for name, rounds in variants.items() if len(rounds) > 1}
+        for name in [name for name in variants if name not in lines]:
+            level = np.mean(list(variants[name].values()))
+            axis.axhline(level, linestyle=":", color="grey", linewidth=1)
+            axis.annotate(name, (1, level), (-2, 2), ("axes fraction", "data"), "offset points", fontsize=7, ha="right")
+        for place, (name, rounds) in enumerate(lines.items()):
             means = [np.mean(v) for v in rounds.values()]
             errors = [np.std(v, ddof=1) if len(v) > 1 else 0 for v in rounds.values()]
-            axis.errorbar(list(rounds), means, errors, marker="o", capsize=3, linewidth=1.2, label=name)
+            beside = 0.06 * (place - (len(lines) - 1) / 2)  # error bars of one round, side by side
+            at = np.array(list(rounds)) + beside
+            axis.errorbar(at, means, errors, marker="o", capsize=3, linewidth=1.2, label=name)
         axis.set(title=BACKENDS[backend], xlabel="round", ylabel="EER %")
         axis.xaxis.get_major_locator().set_params(integer=True)
-        if variants:
+        if lines:
             axis.legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
