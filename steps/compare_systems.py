@@ -201,9 +201,10 @@ def plot(found: dict, path: Path) -> None:
             if which == backend and system != "untrained":
                 variant, number = variant_and_round(system)
                 variants.setdefault(variant, {})[number] = [r["eer"] for r in group.values()]
+        levels = {name: rounds for name, rounds in variants.items() if len(rounds) == 1}
         lines = {name: rounds for name, rounds in variants.items() if len(rounds) > 1}
-        for name in [name for name in variants if name not in lines]:
-            level = np.mean(list(variants[name].values()))
+        for name, rounds in levels.items():
+            level = np.mean(list(rounds.values()))
             axis.axhline(level, linestyle=":", color="grey", linewidth=1)
             axis.annotate(name, (1, level), (-2, 2), ("axes fraction", "data"), "offset points", fontsize=7, ha="right")
         for place, (name, rounds) in enumerate(lines.items()):
