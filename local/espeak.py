@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-from libs.cli import RecipeError
+
+from dlglc.errors import RecipeError
 
 SYNCHRONOUS, UTF8, CHARACTERS = 2, 1, 1  # espeak_AUDIO_OUTPUT, espeakCHARS_UTF8, espeak_POSITION_TYPE
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER

@@ -13,39 +13,43 @@ Example
     local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt && ./run.sh --corpus voxceleb --stage 3
 """
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
-
 import torch
-from libs import cli, models
-from libs.cli import RecipeError, log
-from libs.config import load_config
-from libs.encoders import build_encoder
+from pydantic import ValidationError
 from torch import nn
+
+from dlglc import console
+from dlglc.console import log
+from dlglc.encoders import build_encoder
+from dlglc.encoders.models import save_model
+from dlglc.errors import RecipeError
+from dlglc.files import load_tensors
+from dlglc.settings import load_settings
+from dlglc.settings.messages import explain
+from dlglc.settings.schema import DinoSettings, EncoderSettings, FbankSettings
 
 HEADS = ("projection", "projection_head")  # which only training needs: the supervised one's and DINO's
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("model", type=Path)
     args = parser.parse_args()
 
-    contents = models.load(args.checkpoint)
+    contents = load_tensors(args.checkpoint)
     try:
         config, fbank, encoder = convert(contents)
     except RecipeError as error:
         raise RecipeError(f"{args.checkpoint}: {error}") from None
     args.model.parent.mkdir(parents=True, exist_ok=True)
-    models.save_model(args.model, config, fbank, encoder.state_dict(), "wav")
-    log.info("%s: %s, C = %d, %d dimensions", args.model, *(config[k] for k in ("name", "channels", "embedding_dim")))
+    save_model(args.model, config, fbank, encoder.state_dict(), "wav")
+    log.info("%s: %s, C = %d, %d dimensions", args.model, config.name, config.channels, config.embedding_dim)
 
 
 @torch.no_grad()
-def convert(contents: dict) -> tuple[dict, dict, nn.Module]:
+def convert(contents: dict) -> tuple[EncoderSettings, FbankSettings, nn.Module]:
     """A checkpoint's contents to the encoder's settings, those of its features, and the encoder.
 
     Raises:
@@ -53,8 +57,12 @@ def convert(contents: dict) -> tuple[dict, dict, nn.Module]:
     """
     take, theirs = find_encoder(contents)
     settings, mels, names, theirs = take(theirs)
-    config = load_config("dino")["encoder"] | settings
-    fbank = load_config("fbank", overrides=[f"num_mel_bins={mels}", "window=hamming"])
+    default = load_settings(DinoSettings).encoder.model_dump()
+    try:
+        config = EncoderSettings.model_validate(default | settings)
+    except ValidationError as error:
+        raise RecipeError(f"not {take.__doc__}: {explain(error, EncoderSettings, {})}") from None
+    fbank = load_settings(FbankSettings, words=[f"num_mel_bins={mels}", "window=hamming"])
     encoder = build_encoder(config, mels)
     back = {ours: name for name, ours in names.items()}
     wanted = {rename(entry, back): entry for entry in encoder.state_dict()}
@@ -144,4 +152,4 @@ def sizes(state: dict, name: str) -> torch.Size:
 FIRST = {"layer1.conv.weight": take_ecapa, "layer1.0.conv1.weight": take_resnet}  # an entry by which each is known
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -12,32 +12,32 @@ Example
     local/mfcc_baseline.py data/mini/eval exp/mini/mfcc/eval
 """
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
 
 import numpy as np
 import torch
-from libs import cli
-from libs.archive import write_embeddings
-from libs.audio import Recordings
-from libs.cli import RecipeError, log
-from libs.config import load_config
-from libs.fbank import Fbank
 from scipy.fft import dct
 
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.arks import write_embeddings
+from dlglc.data.audio import Recordings
+from dlglc.data.fbank import Fbank
+from dlglc.errors import RecipeError
+from dlglc.settings import load_settings
+from dlglc.settings.schema import FbankSettings
 
-def main():
-    parser = cli.parser(__doc__)
+
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
     args = parser.parse_args()
 
-    fbank = Fbank(load_config("fbank", overrides=["num_mel_bins=40", "window=hamming"]))
+    fbank = Fbank(load_settings(FbankSettings, words=["num_mel_bins=40", "window=hamming"]))
     recordings = Recordings(args.data_dir, fbank.sample_rate)
     rows = np.empty((len(recordings), 60))
-    for i in cli.progress(range(len(recordings)), len(recordings), "utterances"):
+    for i in console.progress(range(len(recordings)), len(recordings), "utterances"):
         if fbank.num_frames(recordings.num_samples[i]) < 2:
             raise RecipeError(f"{args.data_dir}/wav.scp:{i + 1}: {recordings.ids[i]}: shorter than two frames")
         energies = fbank(torch.from_numpy(recordings.read(i))[None])[0].double().numpy()
@@ -49,4 +49,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -13,13 +13,12 @@ Example
     local/noise_corpora.py musan /corpora/musan
 """
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
-from libs import cli
-from libs.cli import RecipeError, log
-from libs.download import fetch, unpack, unzip
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.download import fetch, unpack, unzip
+from dlglc.errors import RecipeError
 
 MIRRORS = ("www.openslr.org", "openslr.trmal.net", "openslr.magicdatatech.com")
 # Path at OpenSLR, bytes, MD5: OpenSLR publishes neither; these are what 3D-Speaker's and clovaai's recipes check.
@@ -31,8 +30,8 @@ KINDS = {"noise": 930, "music": 660, "speech": 426}  # MUSAN's clips
 ROOMS, RESPONSES = 600, 100  # RIRS_NOISES: simulated rooms, 200 each of three sizes, and responses of each
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("corpus", choices=ARCHIVES)
     parser.add_argument("out_dir", metavar="DIR", type=Path)
     parser.add_argument("--url", action="append", help="mirror to download from (default: OpenSLR's own)")
@@ -94,4 +93,4 @@ def simulated_rooms(folder: Path, per_room: int) -> dict[str, Path]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -37,20 +37,20 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
-
 import numpy as np
-import rebuild
 import soundfile
-from acoustics import RATE, coloured_noise, db, microphone, rms, room_response, write_wav
-from espeak import Espeak, language_file, version
-from libs.cli import RecipeError, log, parser, progress, run
-from libs.datadir import write_data_dir, write_table, write_text
-from libs.stamp import Stamp
 from scipy import signal
+
+import rebuild
+from acoustics import RATE, coloured_noise, db, microphone, rms, room_response, write_wav
+from dlglc.console import log, parser, progress, run
+from dlglc.data.tables import write_data_dir, write_table
+from dlglc.errors import RecipeError
+from dlglc.files import write_text
+from dlglc.provenance import Stamp
+from espeak import Espeak, language_file, version
 from sentences import sentence
 from trials import draw_trials
 

@@ -24,20 +24,19 @@ Example:
     local/prepare_noise.py data/voxceleb --musan /corpora/musan --rirs-noises /corpora/RIRS_NOISES
 """
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
-
 import numpy as np
+from scipy import signal
+
 import rebuild
 from acoustics import RATE, coloured_noise, db, microphone, rms, room_response, write_wav
-from libs.audio import Recordings
-from libs.cli import RecipeError, log, parser, progress, run
-from libs.datadir import write_data_dir, write_table
-from libs.stamp import Stamp
+from dlglc.console import log, parser, progress, run
+from dlglc.data.audio import Recordings
+from dlglc.data.tables import write_data_dir, write_table
+from dlglc.errors import RecipeError
+from dlglc.provenance import Stamp
 from noise_corpora import musan_clips, simulated_rooms
-from scipy import signal
 
 RECIPE = 2  # counts changes of what is drawn below, so that an older output is made anew
 CLIPS = {"noise": 30, "music": 15, "babble": 15}

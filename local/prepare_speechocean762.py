@@ -16,14 +16,14 @@ Example
     local/prepare_speechocean762.py data /corpora/speechocean762 data/speechocean762/local
 """
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
-from libs import cli
-from libs.cli import RecipeError, log
-from libs.datadir import read_table, write_data_dir, write_text
-from libs.download import fetch, unpack
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.download import fetch, unpack
+from dlglc.data.tables import read_table, write_data_dir
+from dlglc.errors import RecipeError
+from dlglc.files import write_text
 from trials import draw_trials
 
 MIRRORS = ("www.openslr.org", "openslr.trmal.net", "openslr.magicdatatech.com")
@@ -33,8 +33,8 @@ TRIALS_PER_SPEAKER = 100
 TRIAL_SEED = 762
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("part", choices=["corpus", "data"])
     parser.add_argument("corpus_dir", type=Path)
     parser.add_argument("out_dir", type=Path, nargs="?")
@@ -88,4 +88,4 @@ def prepare(corpus_dir: Path, half: str, out_dir: Path, with_trials: bool) -> No
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -30,20 +30,20 @@ Example
 
 import importlib.util
 import shutil
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "steps"))
-from libs import cli
-from libs.audio import NO_AV
-from libs.cli import RecipeError, log
-from libs.datadir import read_trials, write_lines
-from libs.download import digest_of, fetch, unzip
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.audio import NO_AV
+from dlglc.data.download import digest_of, fetch, unzip
+from dlglc.data.tables import read_trials
+from dlglc.errors import RecipeError
+from dlglc.files import write_lines
 from voxceleb import COUNTS, LISTS, MIRRORS, SITE, find_archive, find_audio, find_file
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("part", choices=["corpus", "data"])
     parser.add_argument("corpus_dir", type=Path)
     parser.add_argument("out_dir", type=Path, nargs="?")
@@ -175,4 +175,4 @@ def write_unlabelled(out_dir: Path, wav: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

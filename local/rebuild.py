@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from libs.cli import RecipeError
-from libs.datadir import write_text
-from libs.stamp import Stamp
+from dlglc.errors import RecipeError
+from dlglc.files import write_text
+from dlglc.provenance import Stamp
 
 
 def _mark(stamp: Stamp) -> Path:

@@ -5,8 +5,9 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from libs.cli import RecipeError, log, progress
-from libs.download import digest_of
+from dlglc.console import log, progress
+from dlglc.data.download import digest_of
+from dlglc.errors import RecipeError
 
 # Speakers and utterances: Nagrani et al. (Interspeech 2017; the site's split for verification), Chung et al. (2018).
 COUNTS = {"vox2_dev": (5994, 1_092_009), "vox1_dev": (1211, 148_642), "vox1_test": (40, 4_874)}

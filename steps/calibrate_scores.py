@@ -11,14 +11,15 @@ Example
 
 from pathlib import Path
 
-from libs import cli
-from libs.calibration import load, read_inputs
-from libs.cli import RecipeError, log
-from libs.scores import read_pairs, write_scores
+from dlglc import console
+from dlglc.console import log
+from dlglc.errors import RecipeError
+from dlglc.extras.calibration import load, read_inputs
+from dlglc.scoring.scores import read_pairs, write_scores
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("--quality", type=Path, nargs="+", default=[], metavar="TABLE", help="as it was trained with")
     parser.add_argument("calibration", type=Path)
     parser.add_argument("out_scores", type=Path)
@@ -39,4 +40,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

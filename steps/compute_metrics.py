@@ -21,16 +21,18 @@ import json
 from pathlib import Path
 
 import numpy as np
-from libs import cli
-from libs.bootstrap import bootstrap, interval
-from libs.cli import RecipeError
-from libs.datadir import read_table, read_trials, write_text
-from libs.metrics import det_points, roc, summary
-from libs.scores import read_scores
+
+from dlglc import console
+from dlglc.data.tables import read_table, read_trials
+from dlglc.errors import RecipeError
+from dlglc.extras.bootstrap import bootstrap, interval
+from dlglc.files import write_text
+from dlglc.scoring.metrics import det_points, roc, summary
+from dlglc.scoring.scores import read_scores
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("--p-target", type=float, action="append", default=[], metavar="P", help="further DCF point")
     parser.add_argument("--c-miss", type=float, default=1.0, help="cost of a miss (default: 1)")
     parser.add_argument("--c-fa", type=float, default=1.0, help="cost of a false alarm (default: 1)")
@@ -105,4 +107,4 @@ def speakers_of(
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -13,14 +13,14 @@ Example
 
 from pathlib import Path
 
-from libs import cli
-from libs.cli import log
-from libs.kaldi_plda import load_kaldi_plda, save_kaldi_plda
-from libs.plda import load_plda, save_plda
+from dlglc import console
+from dlglc.console import log
+from dlglc.extras.kaldi_plda import load_kaldi_plda, save_kaldi_plda
+from dlglc.scoring.plda import load_plda, save_plda
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("source", type=Path, metavar="IN")
     parser.add_argument("copy", type=Path, metavar="OUT")
     args = parser.parse_args()
@@ -31,4 +31,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

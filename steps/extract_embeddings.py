@@ -12,17 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from libs import cli, models
-from libs.archive import write_embeddings
-from libs.audio import Recordings
-from libs.cli import RecipeError, log
-from libs.dataset import FeatureCrops
-from libs.stamp import Stamp
-from libs.training import Processes
+
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.arks import write_embeddings
+from dlglc.data.audio import Recordings
+from dlglc.data.crops import FeatureCrops
+from dlglc.data.fbank import Fbank
+from dlglc.encoders.models import load_model
+from dlglc.errors import RecipeError
+from dlglc.provenance import Stamp
+from dlglc.training.distributed import Processes
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("--batch-frames", type=int, default=20000, help="most frames in one forward (default: 20000)")
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda (default: auto)")
     parser.add_argument("model", type=Path)
@@ -30,15 +34,16 @@ def main():
     parser.add_argument("out_dir", type=Path)
     args = parser.parse_args()
 
-    encoder, fbank, described = models.load_model(args.model)
-    table = "wav.scp" if described["input"] == "wav" else "feats.scp"
+    model = load_model(args.model)
+    encoder, fbank = model.encoder, model.fbank
+    table = "wav.scp" if model.input == "wav" else "feats.scp"
     stamp = Stamp(args.out_dir / "embedding.json", {}, [args.model, args.data_dir / table])
     if stamp.matches():
         log.info("%s/embedding.ark is finished: reused", args.out_dir)
         return
     stamp.clear()
     device = Processes(args.device).device
-    read, ids, num_frames = open_input(args.data_dir, described["input"], fbank)
+    read, ids, num_frames = open_input(args.data_dir, model.input, fbank)
     short = np.flatnonzero(num_frames < 1)
     if len(short):
         raise RecipeError(f"{args.data_dir}/{table}:{short[0] + 1}: {ids[short[0]]}: too short for one frame")
@@ -46,9 +51,9 @@ def main():
     matrix = np.empty((len(ids), encoder.embedding_dim), dtype=np.float32)
     groups = list(equal_lengths(num_frames, args.batch_frames))
     with torch.inference_mode():
-        for rows in cli.progress(groups, len(groups), "batches"):
+        for rows in console.progress(groups, len(groups), "batches"):
             feats = torch.from_numpy(np.stack([read(i) for i in rows])).to(device)
-            if described["input"] == "wav":
+            if model.input == "wav":
                 feats = fbank(feats)
             matrix[rows] = encoder(feats - feats.mean(1, keepdim=True)).cpu().numpy()
     write_embeddings(args.out_dir, ids, matrix)
@@ -56,7 +61,7 @@ def main():
     log.info("%d embeddings of %d dimensions", *matrix.shape)
 
 
-def open_input(data_dir, inputs: str, fbank):
+def open_input(data_dir: Path, inputs: str, fbank: Fbank):
     """A function row → samples (or frames), the ids, and the number of frames of each."""
     if inputs == "feats":
         feats = FeatureCrops(data_dir, fbank, [], 0)
@@ -81,4 +86,4 @@ def equal_lengths(num_frames: np.ndarray, most: int):
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -15,14 +15,16 @@ Example
 import json
 from pathlib import Path
 
-import numpy as np
-from libs import cli
-from libs.cli import RecipeError, log
-from libs.datadir import read_table, write_text
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.tables import read_table
+from dlglc.errors import RecipeError
+from dlglc.files import write_lines
+from dlglc.reports.quality import gate_quality
 
 
-def main():
-    parser = cli.parser(__doc__)
+def main() -> None:
+    parser = console.parser(__doc__)
     parser.add_argument("round_dir", type=Path)
     parser.add_argument("utt2cluster", type=Path)
     parser.add_argument("truth", type=Path)
@@ -32,41 +34,13 @@ def main():
     missing = next((utt for utt in clusters if utt not in truth), None)
     if missing is not None:
         raise RecipeError(f"{args.truth}: no speaker for '{missing}' of {args.utt2cluster}")
-    _, labels = np.unique(list(clusters.values()), return_inverse=True)
-    _, speakers = np.unique([truth[utt] for utt in clusters], return_inverse=True)
-    counts = np.zeros((labels.max() + 1, speakers.max() + 1), dtype=np.int32)
-    np.add.at(counts, (labels, speakers), 1)
-    speaker_of = counts.argmax(1)
-
-    files = sorted((args.round_dir / "gate").glob("epoch*.npz"))
-    if not files:
+    records = gate_quality(args.round_dir / "gate", list(clusters.values()), [truth[utt] for utt in clusters])
+    if not records:
         raise RecipeError(f"{args.round_dir}/gate: no epochNN.npz: has the round been trained?")
-    lines = []
-    for file in files:
-        with np.load(file, allow_pickle=False) as record:
-            decision, target = record["decision"], record["target"]
-        before, after = speaker_of[labels] == speakers, speaker_of[target] == speakers
-        kept, corrected, dropped = decision == 1, decision == 2, decision == 0
-        line = {
-            "epoch": int(file.stem.removeprefix("epoch")),
-            "labels_right": share(before),
-            "kept": share(kept),
-            "kept_right": share(before[kept]),
-            "corrected": share(corrected),
-            "corrected_right": share(after[corrected]),
-            "corrected_right_before": share(before[corrected]),
-            "dropped": share(dropped),
-            "dropped_right": share(before[dropped]),
-        }
-        lines.append(json.dumps(line))
-    write_text(args.round_dir / "gate_quality.jsonl", "\n".join(lines) + "\n")
+    lines = [json.dumps(record) for record in records]
+    write_lines(args.round_dir / "gate_quality.jsonl", lines)
     log.info("%s", lines[-1])
 
 
-def share(flags: np.ndarray) -> float | None:
-    """Mean of booleans, None of none."""
-    return round(float(flags.mean()), 4) if len(flags) else None
-
-
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -13,38 +13,41 @@ from pathlib import Path
 
 import kaldiio
 import torch
-from libs import cli
-from libs.audio import Recordings
-from libs.cli import RecipeError, log
-from libs.config import add_config_options, load_config
-from libs.datadir import write_table
-from libs.fbank import Fbank
-from libs.stamp import Stamp
+
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.audio import Recordings
+from dlglc.data.fbank import Fbank
+from dlglc.data.tables import write_table
+from dlglc.errors import RecipeError
+from dlglc.provenance import Stamp
+from dlglc.settings import add_settings_options, settings_of
+from dlglc.settings.schema import FbankSettings
 
 
-def main():
-    parser = cli.parser(__doc__)
-    add_config_options(parser, "fbank")
+def main() -> None:
+    parser = console.parser(__doc__)
+    add_settings_options(parser, "fbank")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
     args = parser.parse_args()
 
-    config = load_config("fbank", args.config, args.set)
-    stamp = Stamp(args.out_dir / "feats.json", config, [args.data_dir / "wav.scp"])
+    settings = settings_of(FbankSettings, args)
+    stamp = Stamp(args.out_dir / "feats.json", settings.model_dump(), [args.data_dir / "wav.scp"])
     if stamp.matches():
         log.info("%s/feats.ark is finished: reused", args.out_dir)
         return
     stamp.clear()
-    fbank = Fbank(config).to(args.device)
+    fbank = Fbank(settings).to(args.device)
     recordings = Recordings(args.data_dir, fbank.sample_rate)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     num_frames = {}
     with kaldiio.WriteHelper(
         f"ark,scp:{args.out_dir}/feats.ark,{args.out_dir}/feats.scp.tmp",
-        compression_method=config["compression"] or None,
+        compression_method=settings.compression or None,
     ) as writer:
-        for i, utt in cli.progress(enumerate(recordings.ids), len(recordings), "utterances"):
+        for i, utt in console.progress(enumerate(recordings.ids), len(recordings), "utterances"):
             if recordings.num_samples[i] < fbank.length:
                 raise RecipeError(f"{args.data_dir}/wav.scp:{i + 1}: {utt}: too short for one frame: take the line out")
             feats = fbank(torch.from_numpy(recordings.read(i)).to(args.device)[None])[0]
@@ -57,4 +60,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -12,23 +12,53 @@ Example
         data/mini/eval/trials exp/mini/dino/eval/embedding.scp exp/mini/dino/scores/cosine
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
-from libs import cli
-from libs.archive import read_embeddings, rows_of
-from libs.backend import as_norm, cohort_statistics, dot_trials, group_means, unit_length
-from libs.cli import RecipeError, log
-from libs.config import add_config_options, load_config
-from libs.datadir import read_table, read_trials
-from libs.plda import load_plda
-from libs.scores import write_scores
-from libs.whitening import total_whitening
+
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.arks import read_embeddings, rows_of
+from dlglc.data.tables import read_table, read_trials
+from dlglc.errors import RecipeError
+from dlglc.scoring.backends import Backend, Cosine, dot_trials
+from dlglc.scoring.cohort import as_norm, cohort_statistics
+from dlglc.scoring.plda import PldaBackend, load_plda
+from dlglc.scoring.scores import write_scores
+from dlglc.settings import add_settings_options, settings_of
+from dlglc.settings.schema import BackendSettings
 
 
-def main():
-    parser = cli.parser(__doc__)
-    add_config_options(parser, "backend")
+def main() -> None:
+    args = options()
+    settings = settings_of(BackendSettings, args)
+    if args.backend == "plda" and args.plda is None:
+        raise RecipeError("--backend plda needs --plda MODEL: train it with steps/train_plda.py")
+    if args.cohort and settings.cohort == "clusters" and args.cohort_clusters is None:
+        raise RecipeError("cohort: clusters needs --cohort-clusters, a table `utterance cluster` of the --cohort")
+
+    enrol_names, test_names, _ = read_trials(args.trials)
+    ids, matrix = read_embeddings(args.embedding_scp)
+    columns = rows_of(ids, test_names, args.embedding_scp, args.trials)
+    backend = open_backend(args, settings, matrix.shape[1])
+    test = backend.represent(matrix)
+    rows, enrol, counts = enrolment(args, backend, enrol_names, ids, matrix, test)
+    scores = dot_trials(*backend.sides(enrol, test, counts), rows, columns)
+    if args.cohort:
+        cohort, top = open_cohort(args, settings, backend, matrix.shape[1])
+        test_statistics = cohort_statistics(*backend.sides(test, cohort, None), top)
+        same = enrol is test
+        enrol_statistics = test_statistics if same else cohort_statistics(*backend.sides(enrol, cohort, counts), top)
+        scores = as_norm(scores, enrol_statistics, test_statistics, rows, columns)
+    write_scores(args.scores, enrol_names, test_names, scores)
+    log.info("%d trials scored", len(scores))
+
+
+def options() -> argparse.Namespace:
+    """The words of the command line."""
+    parser = console.parser(__doc__)
+    add_settings_options(parser, "backend")
     parser.add_argument("--backend", choices=["cosine", "plda"], default="cosine", help="(default: cosine)")
     parser.add_argument("--mean-from", type=Path, metavar="SCP", help="cosine: subtract the mean of these embeddings")
     parser.add_argument("--plda", type=Path, metavar="NPZ", help="plda: the model from train_plda.py")
@@ -45,56 +75,57 @@ def main():
     parser.add_argument("embedding_scp", type=Path)
     parser.add_argument("scores", type=Path)
     args = parser.parse_args()
+    if args.top_n is not None:
+        args.set.append(f"top_n={args.top_n}")
+    return args
 
-    config = load_config("backend", args.config, args.set)
-    if config["plda_enrolment"] not in ("book", "average"):
-        raise RecipeError(f"plda_enrolment '{config['plda_enrolment']}': choose book or average")
-    if args.backend == "plda" and args.plda is None:
-        raise RecipeError("--backend plda needs --plda MODEL: train it with steps/train_plda.py")
-    if config["cohort"] not in ("utterances", "clusters"):
-        raise RecipeError(f"cohort '{config['cohort']}': choose utterances or clusters")
-    if args.cohort and config["cohort"] == "clusters" and args.cohort_clusters is None:
-        raise RecipeError("cohort: clusters needs --cohort-clusters, a table `utterance cluster` of the --cohort")
-    top = config["top_n"] if args.top_n is None else args.top_n
-    if top < 0:
-        raise RecipeError(f"top_n {top}: give a number of cohort members, or 0 for all of them")
 
-    enrol_names, test_names, _ = read_trials(args.trials)
-    ids, matrix = read_embeddings(args.embedding_scp)
-    columns = rows_of(ids, test_names, args.embedding_scp, args.trials)
-    enrol_scp = args.enrol or args.embedding_scp
-    enrol_ids, enrol_matrix = read(args.enrol, matrix.shape[1]) if args.enrol else (ids, matrix)
-    models = read_table(args.enrol_utts) if args.enrol_utts else None
-    rows = rows_of(list(models or enrol_ids), enrol_names, args.enrol_utts or enrol_scp, args.trials)
+def open_backend(args: argparse.Namespace, settings: BackendSettings, dimension: int) -> Backend:
+    """The back-end that the options ask for, of embeddings of so many dimensions."""
+    if args.backend == "cosine":
+        others = read(args.mean_from, dimension)[1] if args.mean_from else None
+        if settings.whiten and others is None:
+            raise RecipeError("whiten needs --mean-from, the unlabelled embeddings that it is learned on")
+        return Cosine(others, settings.whiten)
+    model = load_plda(args.plda)
+    if len(model.mean) != dimension:
+        raise RecipeError(
+            f"{args.plda}: trained on {len(model.mean)} dimensions, {args.embedding_scp} has {dimension}: "
+            "train it on the same encoder's embeddings"
+        )
+    return PldaBackend(model, exact=settings.plda_enrolment == "exact")
 
-    represent, sides = plda(args, matrix) if args.backend == "plda" else cosine(args, matrix, config["whiten"])
-    test = represent(matrix)
-    enrol, counts = (represent(enrol_matrix) if args.enrol else test), None
-    if models:
-        enrol, sizes = group_means(enrol, *members(models, args.enrol_utts, enrol_ids, enrol_scp))
-        if args.backend == "cosine":
-            enrol = unit_length(enrol)
-        elif config["plda_enrolment"] == "book":
-            counts = sizes
-    scores = dot_trials(*sides(enrol, test, counts), rows, columns)
-    if args.cohort:
-        cohort_ids, cohort = read(args.cohort, matrix.shape[1])
-        cohort = represent(cohort)
-        if config["cohort"] == "clusters":
-            table = read_table(args.cohort_clusters)
-            clusters = np.unique(list(table.values()), return_inverse=True)[1]
-            in_cohort = rows_of(cohort_ids, list(table), args.cohort, args.cohort_clusters)
-            cohort, _ = group_means(cohort, in_cohort, clusters)
-            cohort = unit_length(cohort) if args.backend == "cosine" else cohort
-        if top > len(cohort):
-            log.info("top_n is %d, the cohort has only %d members: all of them are taken", top, len(cohort))
-            top = 0
-        test_statistics = cohort_statistics(*sides(test, cohort, None), top)
-        same = enrol is test
-        enrol_statistics = test_statistics if same else cohort_statistics(*sides(enrol, cohort, counts), top)
-        scores = as_norm(scores, enrol_statistics, test_statistics, rows, columns)
-    write_scores(args.scores, enrol_names, test_names, scores)
-    log.info("%d trials scored", len(scores))
+
+def enrolment(
+    args: argparse.Namespace, backend: Backend, names: list[str], ids: list[str], matrix: np.ndarray, test: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The enrolment side: row of each trial, vectors, and numbers of utterances where the scores depend on them."""
+    vectors, scp = test, args.embedding_scp
+    if args.enrol:
+        scp = args.enrol
+        ids, own = read(scp, matrix.shape[1])
+        vectors = backend.represent(own)
+    if args.enrol_utts is None:
+        return rows_of(ids, names, scp, args.trials), vectors, None
+    models = read_table(args.enrol_utts)
+    rows = rows_of(list(models), names, args.enrol_utts, args.trials)
+    return rows, *backend.enrol(vectors, *members(models, args.enrol_utts, ids, scp))
+
+
+def open_cohort(
+    args: argparse.Namespace, settings: BackendSettings, backend: Backend, dimension: int
+) -> tuple[np.ndarray, int]:
+    """Vectors of the cohort, utterances or means of clusters, and how many of them count."""
+    ids, matrix = read(args.cohort, dimension)
+    cohort = backend.represent(matrix)
+    if settings.cohort == "clusters":
+        table = read_table(args.cohort_clusters)
+        clusters = np.unique(list(table.values()), return_inverse=True)[1]
+        cohort = backend.cohort(cohort, rows_of(ids, list(table), args.cohort, args.cohort_clusters), clusters)
+    if settings.top_n > len(cohort):
+        log.info("top_n is %d, the cohort has only %d members: all of them are taken", settings.top_n, len(cohort))
+        return cohort, 0
+    return cohort, settings.top_n
 
 
 def read(scp: Path, dimension: int) -> tuple[list[str], np.ndarray]:
@@ -105,28 +136,6 @@ def read(scp: Path, dimension: int) -> tuple[list[str], np.ndarray]:
             f"{scp}: {matrix.shape[1]} dimensions, the trials' embeddings have {dimension}: extract both with one model"
         )
     return ids, matrix
-
-
-def cosine(args, matrix: np.ndarray, whiten: float) -> tuple:
-    """Embeddings to unit vectors; a score is their inner product."""
-    others = read(args.mean_from, matrix.shape[1])[1] if args.mean_from else None
-    mean = None if others is None else others.mean(0)
-    if whiten and mean is None:
-        raise RecipeError("whiten needs --mean-from, the unlabelled embeddings that it is learned on")
-    white = total_whitening(others, whiten) if whiten else None
-    represent = (lambda x: unit_length((x - mean) @ white)) if whiten else (lambda x: unit_length(x, mean))
-    return represent, (lambda enrol, test, counts: (enrol, test))
-
-
-def plda(args, matrix: np.ndarray) -> tuple:
-    """Embeddings to PLDA's space, and there to vectors whose inner products are the ratios."""
-    model = load_plda(args.plda)
-    if len(model.mean) != matrix.shape[1]:
-        raise RecipeError(
-            f"{args.plda}: trained on {len(model.mean)} dimensions, {args.embedding_scp} has {matrix.shape[1]}: "
-            "train it on the same encoder's embeddings"
-        )
-    return model.transform, model.sides
 
 
 def members(models: dict[str, str], models_file: Path, ids: list[str], ids_file: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -142,4 +151,4 @@ def members(models: dict[str, str], models_file: Path, ids: list[str], ids_file:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

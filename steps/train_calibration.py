@@ -15,30 +15,30 @@ Example
 from pathlib import Path
 
 import numpy as np
-from libs import cli
-from libs.calibration import Calibration, fit, read_inputs, save
-from libs.cli import RecipeError, log
-from libs.config import add_config_options, load_config
-from libs.datadir import read_trials
-from libs.metrics import roc, summary
+
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.tables import read_trials
+from dlglc.extras.calibration import Calibration, fit, read_inputs, save
+from dlglc.scoring.metrics import roc, summary
+from dlglc.settings import add_settings_options, settings_of
+from dlglc.settings.schema import BackendSettings
 
 
-def main():
-    parser = cli.parser(__doc__)
-    add_config_options(parser, "backend")
+def main() -> None:
+    parser = console.parser(__doc__)
+    add_settings_options(parser, "backend")
     parser.add_argument("--quality", type=Path, nargs="+", default=[], metavar="TABLE", help="further inputs")
     parser.add_argument("trials", type=Path)
     parser.add_argument("calibration", type=Path)
     parser.add_argument("scores", type=Path, nargs="+")
     args = parser.parse_args()
 
-    config = load_config("backend", args.config, args.set)
-    prior, ridge = config["calibration_prior"], config["calibration_ridge"]
-    if not 0 < prior < 1 or ridge <= 0:
-        raise RecipeError(f"calibration_prior {prior}, calibration_ridge {ridge}: 0 < prior < 1 and a ridge above 0")
+    settings = settings_of(BackendSettings, args)
+    prior = settings.calibration_prior
     enrol, test, target = read_trials(args.trials)
     inputs, target = read_inputs(args.scores, args.quality, enrol, test, args.trials), np.array(target)
-    weights, offset = fit(inputs, target, prior, ridge)
+    weights, offset = fit(inputs, target, prior, settings.calibration_ridge)
     names = [path.name for path in args.scores], [path.name for path in args.quality]
     model = Calibration(prior, *names, weights.tolist(), offset)
     rates = summary(roc(model.apply(inputs), target), (prior,), llr=True)
@@ -50,4 +50,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -12,128 +12,26 @@ Example
     torchrun --standalone --nproc_per_node=4 steps/train_dino.py data/voxceleb/train exp/voxceleb/dino
 """
 
-import copy
 from pathlib import Path
 
-import torch
-from libs import cli, models
-from libs.cli import RecipeError, log
-from libs.config import add_config_options, load_config
-from libs.dataset import Views, open_crops
-from libs.dino import (
-    collapse,
-    cosine_consistency,
-    dino_loss,
-    ema_update,
-    health,
-    teacher_momentum,
-    teacher_probabilities,
-    teacher_temperature,
-)
-from libs.encoders import build_encoder
-from libs.fbank import Fbank
-from libs.heads import DinoHead
-from libs.stamp import Stamp
-from libs.training import EpochMean, Processes, Task, add_training_options, fit, others_alive, prepare_run, set_seed
-from torch import nn
+from dlglc import console
+from dlglc.data.crops import open_crops
+from dlglc.data.fbank import Fbank
+from dlglc.data.views import Views
+from dlglc.dino.task import Dino, State, warm_start
+from dlglc.encoders import build_encoder
+from dlglc.encoders.models import save_model
+from dlglc.provenance import Stamp
+from dlglc.settings import add_settings_options, settings_of
+from dlglc.settings.schema import AugmentSettings, DinoSettings, FbankSettings
+from dlglc.training.distributed import Processes, explain_lost_process
+from dlglc.training.run import add_training_options, open_augmenter, prepare_run, run_inputs, set_seed
+from dlglc.training.trainer import Trainer
 
 
-class EncoderWithHead(nn.Module):
-    """Encoder and head over views of several lengths: (embeddings, head outputs) of all views, (V, B, ·)."""
-
-    def __init__(self, encoder: nn.Module, head: nn.Module):
-        super().__init__()
-        self.encoder, self.head = encoder, head
-
-    def forward(self, views: list[torch.Tensor], batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        embeddings = torch.cat([self.encoder(view) for view in views])
-        return embeddings.unflatten(0, (-1, batch)), self.head(embeddings).unflatten(0, (-1, batch))
-
-
-class Dino(Task):
-    """Student, teacher and centre (method: docstrings of libs/dino.py)."""
-
-    def __init__(self, config: dict, encoder: nn.Module, views: Views, processes: Processes, save):
-        student = EncoderWithHead(
-            encoder,
-            DinoHead(config["encoder"]["embedding_dim"], **config["head"]),
-        )
-        self.config, self.processes, self.views, self.save = config, processes, views, save
-        self.teacher = processes.synchronise(copy.deepcopy(student).to(processes.device).requires_grad_(False))
-        self.module = processes.wrap(student)
-        self.student = student if processes.world == 1 else self.module.module
-        self.pairs = list(self.teacher.parameters()), list(self.student.parameters())
-        self.centre = torch.zeros(config["head"]["outputs"], device=processes.device)
-        self.mean = EpochMean(config["average_epochs"], config["epochs"])
-        # The centre forgets as much in an update of several parts as in one.
-        self.centre_momentum = config["centre_momentum"] ** (1 / config["accumulate"])
-
-    def step(self, batch, epoch, progress):
-        config, size = self.config, len(batch["index"])
-        long = self.views(batch, 0)
-        short = [self.views(batch, 1)] if config["short_crops"] else []
-        student_embeddings, student = self.module([long, *short], size)
-        with torch.no_grad():
-            teacher_embeddings, teacher = self.teacher([long], size)
-            temperature = teacher_temperature(
-                config["teacher_temperature"], progress * config["epochs"], config["epochs"]
-            )
-            targets = teacher_probabilities(teacher, self.centre, temperature)
-            centre = self.processes.mean(teacher.float().mean((0, 1)))
-            self.centre.lerp_(centre, 1 - self.centre_momentum)
-        cross_entropy = dino_loss(student, targets, config["student_temperature"])
-        figures = {"cross_entropy": cross_entropy, **health(targets, teacher_embeddings)}
-        if not config["cosine_weight"]:
-            return cross_entropy, figures
-        cosine = cosine_consistency(student_embeddings, teacher_embeddings)
-        return cross_entropy + config["cosine_weight"] * cosine, {**figures, "cosine": cosine}
-
-    def before_update(self, epoch):
-        if epoch < self.config["freeze_last_epochs"]:
-            self.student.head.last.weight.grad = None
-
-    def after_update(self, progress):
-        ema_update(*self.pairs, teacher_momentum(self.config["teacher_momentum"], progress))
-
-    def end_epoch(self, epoch):
-        every = self.config["keep_every"]
-        if every and (epoch + 1) % every == 0 and self.processes.first:
-            self.save(f"epochs/{epoch + 1:02d}.pt", self.teacher.encoder.state_dict())
-        self.mean.add(epoch, self.teacher.encoder.state_dict())
-        return {}
-
-    def judge_epoch(self, epoch, figures):
-        """Say, or stop, when the outputs are alike once the learning rate is up."""
-        utterances = self.config["batch_size"] // (self.processes.world * self.config["accumulate"])
-        reason = collapse(figures, self.config["head"]["outputs"], utterances)
-        if reason is None or epoch + 1 <= self.config["optimiser"]["warmup_epochs"]:
-            return
-        if self.config["on_collapse"] == "stop":
-            raise RecipeError(f"collapse after epoch {epoch + 1}: {reason}; on_collapse: warn goes on nevertheless")
-        log.info("collapse: %s", reason)
-
-    def state(self):
-        return {"teacher": self.teacher.state_dict(), "centre": self.centre, "averaged": self.mean.sums}
-
-    def load_state(self, state):
-        self.teacher.load_state_dict(state["teacher"])
-        self.centre.copy_(state["centre"])
-        self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
-
-
-def warm_start(encoder: nn.Module, path: Path, encoder_config: dict, fbank_config: dict) -> None:
-    """Give the encoder the weights of a model.pt of the same encoder and features."""
-    start, _, described = models.load_model(path)
-    for idea, wanted in (("encoder", encoder_config), ("fbank", fbank_config)):
-        other = [f"{k} {described[idea].get(k)}, here {v}" for k, v in wanted.items() if described[idea].get(k) != v]
-        if other:
-            raise RecipeError(f"{path}: its {idea} has {'; '.join(other)}: take over its settings, or start without it")
-    encoder.load_state_dict(start.state_dict())
-
-
-def main():
-    parser = cli.parser(__doc__)
-    add_config_options(parser, "dino")
+def main() -> None:
+    parser = console.parser(__doc__)
+    add_settings_options(parser, "dino", "fbank", "augment")
     add_training_options(parser)
     parser.add_argument(
         "--initial-model", type=Path, metavar="MODEL", help="model.pt whose encoder to start from (default: random)"
@@ -142,38 +40,38 @@ def main():
     parser.add_argument("out_dir", type=Path)
     args = parser.parse_args()
 
-    config = load_config("dino", args.config, args.set)
-    fbank_config = load_config("fbank", args.fbank_config)
-    augment_config = load_config("augment", args.augment_config)
-    fbank = Fbank(fbank_config)
-    spec = [(config["long_crops"], config["long_seconds"])]
-    if config["short_crops"]:
-        spec.append((config["short_crops"], config["short_seconds"]))
-    crops, augmenter = open_crops(config["input"], args, fbank, augment_config, spec)
-    table = "wav.scp" if config["input"] == "wav" else "feats.scp"
-    stamp = Stamp(
-        args.out_dir / "stamp.json",
-        {"dino": config, "fbank": fbank_config, "augment": augment_config, "seed": args.seed},
-        [args.data_dir / table, args.initial_model, *(d and Path(d) / "wav.scp" for d in (args.noise, args.rirs))],
-    )
+    settings, augment = settings_of(DinoSettings, args), settings_of(AugmentSettings, args)
+    fbank_settings = settings_of(FbankSettings, args)
+    fbank = Fbank(fbank_settings)
+    augmenter = open_augmenter(augment, args.noise, args.rirs, fbank.sample_rate)
+    crops = open_crops(settings.input, args.data_dir, fbank, augmenter, views_of(settings), args.seed)
+    record = {"dino": settings, "fbank": fbank_settings, "augment": augment, "seed": args.seed}
+    stamp = Stamp(args.out_dir / "stamp.json", record, run_inputs(args, settings.input, args.initial_model))
+
+    def save(name: str, state: State) -> None:
+        (args.out_dir / name).parent.mkdir(exist_ok=True)
+        save_model(args.out_dir / name, settings.encoder, fbank_settings, state, settings.input)
+
     processes = Processes(args.device)
-    if prepare_run(args.out_dir, config, stamp, processes, args.overwrite):
+    if prepare_run(args.out_dir, settings, stamp, processes, args.overwrite):
         set_seed(args.seed)
-
-        def save(name, state):
-            (args.out_dir / name).parent.mkdir(exist_ok=True)
-            models.save_model(args.out_dir / name, config["encoder"], fbank_config, state, config["input"])
-
-        encoder = build_encoder(config["encoder"], fbank.num_mel_bins)
+        encoder = build_encoder(settings.encoder, fbank.num_mel_bins)
         if args.initial_model:
-            warm_start(encoder, args.initial_model, config["encoder"], fbank_config)
-        task = Dino(config, encoder, Views(fbank.to(processes.device), augmenter), processes, save)
-        with others_alive(args.out_dir, processes):
-            fit(task, crops, config, args.out_dir, processes, args.max_hours)
+            warm_start(encoder, args.initial_model, settings.encoder, fbank_settings)
+        views = Views(fbank.to(processes.device), augmenter if settings.input == "wav" else None)
+        task = Dino(settings, encoder, views, processes, save)
+        with explain_lost_process(args.out_dir, processes):
+            Trainer(task, crops, settings, args.out_dir, processes, args.max_hours).train()
         if processes.first:
-            save("model.pt", task.mean.of(task.teacher.encoder.state_dict()))
+            save("model.pt", task.final_state())
     processes.close()
 
 
+def views_of(settings: DinoSettings) -> list[tuple[int, float]]:
+    """Long and short crops of an utterance, and their seconds."""
+    short = [(settings.short_crops, settings.short_seconds)] if settings.short_crops else []
+    return [(settings.long_crops, settings.long_seconds), *short]
+
+
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

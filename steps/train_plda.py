@@ -11,37 +11,38 @@ Example
 from collections import Counter
 from pathlib import Path
 
-from libs import cli
-from libs.archive import read_embeddings, rows_of
-from libs.cli import log
-from libs.config import add_config_options, load_config
-from libs.datadir import read_table
-from libs.plda import save_plda, train_plda
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.arks import read_embeddings, rows_of
+from dlglc.data.tables import read_table
+from dlglc.scoring.plda import save_plda, train_plda
+from dlglc.settings import add_settings_options, settings_of
+from dlglc.settings.schema import BackendSettings
 
 
-def main():
-    parser = cli.parser(__doc__)
-    add_config_options(parser, "backend")
+def main() -> None:
+    parser = console.parser(__doc__)
+    add_settings_options(parser, "backend")
     parser.add_argument("embedding_scp", type=Path)
     parser.add_argument("utt2cluster", type=Path)
     parser.add_argument("out_file", type=Path)
     args = parser.parse_args()
 
-    config = load_config("backend", args.config, args.set)
+    settings = settings_of(BackendSettings, args)
     ids, matrix = read_embeddings(args.embedding_scp)
     table = read_table(args.utt2cluster)
     rows = rows_of(ids, list(table), args.embedding_scp, args.utt2cluster)
     sizes = Counter(table.values()).values()
-    used = [size for size in sizes if size >= config["min_class_size"]]
+    used = [size for size in sizes if size >= settings.min_class_size]
     log.info(
         "%d of %d clusters have %d or more utterances: %d of %d utterances train LDA and PLDA",
-        len(used), len(sizes), config["min_class_size"], sum(used), len(table),
+        len(used), len(sizes), settings.min_class_size, sum(used), len(table),
     )  # fmt: skip
     model, likelihoods = train_plda(
-        matrix[rows], list(table.values()), config["lda_dim"], config["min_class_size"], config["iterations"]
+        matrix[rows], list(table.values()), settings.lda_dim, settings.min_class_size, settings.iterations
     )
-    if len(model.psi) < config["lda_dim"]:
-        log.info("LDA to %d dimensions, not %d: no more with %d clusters", len(model.psi), config["lda_dim"], len(used))
+    if len(model.psi) < settings.lda_dim:
+        log.info("LDA to %d dimensions, not %d: no more with %d clusters", len(model.psi), settings.lda_dim, len(used))
     for i, likelihood in enumerate(likelihoods):
         log.info("EM step %d: log-likelihood %.4f per vector", i + 1, likelihood)
     save_plda(args.out_file, model)
@@ -49,4 +50,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    console.run(main)

@@ -12,9 +12,8 @@ import pytest
 import soundfile
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "steps"))
 
-from libs.datadir import write_data_dir  # noqa: E402
+from dlglc.data.tables import write_data_dir  # noqa: E402
 from recipe import run  # noqa: E402
 from standin import read_speech  # noqa: E402
 

@@ -16,15 +16,15 @@ import argparse
 import os
 import random
 import string
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "steps"), str(ROOT / "local")]
 
 import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
-from libs.datadir import read_table, write_lines  # noqa: E402
+
+from dlglc.data.tables import read_table
+from dlglc.files import write_lines  # noqa: E402
 from voxceleb import COUNTS, LISTS  # noqa: E402
 
 FOLDERS = {"vox2_dev": "VoxCeleb2/dev/aac", "vox1_dev": "VoxCeleb1/dev/wav", "vox1_test": "VoxCeleb1/test/wav"}

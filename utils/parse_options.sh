@@ -10,8 +10,8 @@
 # Only names in that block are options; `--stop-stage 3` sets stop_stage. Parsing ends at the first word that does
 # not start with `--` (or after a bare `--`), and what is left stays in "$@". `--help` prints the script's leading
 # comment and the block. Values are never evaluated and no file is ever sourced. A default of true or false makes
-# the option a yes-or-no one. A comment line of its own in the block is a heading of the help, an indented one
-# goes on with the help above.
+# the option a yes-or-no one; a default of () makes it a list, to which each occurrence adds a value. A comment line
+# of its own in the block is a heading of the help, an indented one goes on with the help above.
 
 _po_script=${BASH_SOURCE[1]:-$0}
 
@@ -36,7 +36,7 @@ _po_usage() {
         help = substr(value, RSTART + RLENGTH); value = substr(value, 1, RSTART - 1)
       }
       sub(/[ \t]+$/, "", value)
-      if (value == "") value = "\"\""
+      if (value == "" || value == "()") value = "\"\""
       printf "  %-22s %s%s(default: %s)\n", "--" name, help, help == "" ? "" : " ", value
       next
     }
@@ -45,25 +45,16 @@ _po_usage() {
   ' "$_po_script"
 }
 
-_po_nearest() {  # the valid name with the fewest edits away from $1
-  awk -v want="$1" 'BEGIN {
-    best = 1e9
-    for (k = 1; k < ARGC; k++) {
-      name = ARGV[k]; n = length(want); m = length(name)
-      for (j = 0; j <= m; j++) d[0, j] = j
-      for (i = 1; i <= n; i++) {
-        d[i, 0] = i
-        for (j = 1; j <= m; j++) {
-          x = d[i-1, j-1] + (substr(want, i, 1) != substr(name, j, 1))
-          if (d[i-1, j] + 1 < x) x = d[i-1, j] + 1
-          if (d[i, j-1] + 1 < x) x = d[i, j-1] + 1
-          d[i, j] = x
-        }
-      }
-      if (d[n, m] < best) { best = d[n, m]; answer = name }
-    }
-    print answer
-  }' "${@:2}"
+# The valid names that begin as $1 does, or else all of them, as `--name`.
+_po_alike() {
+  local start name found=()
+  for start in "${1:0:4}" "${1:0:2}" ""; do
+    for name in "${@:2}"; do
+      [[ $name != "$start"* ]] || found+=("--${name//_/-}")
+    done
+    [ ${#found[@]} -eq 0 ] || break
+  done
+  echo "${found[*]}"
 }
 
 # Sets the options and, in _po_used, how many words they took. Its own names start with _po_, so that an option
@@ -87,11 +78,9 @@ _po_parse() {
     _po_name=${_po_name//-/_}
     if ! _po_valid "$_po_name"; then
       # shellcheck disable=SC2086  # names are words
-      _po_next=$(_po_nearest "$_po_name" $_po_names)
-      _po_error "unknown option --${_po_name//_/-}; did you mean --${_po_next//_/-}? Valid options:" \
-        "$(sed 's/_/-/g; s/^/--/' <<<"$_po_names" | paste -sd' ')"
+      _po_error "unknown option --${_po_name//_/-}. Valid are: $(_po_alike "$_po_name" $_po_names)"
     fi
-    [ -n "${!_po_name+set}" ] || _po_error "option --${_po_name//_/-} has no default set before parse_options.sh"
+    _po_is_list "$_po_name" || [ -n "${!_po_name+set}" ] || _po_error "option --${_po_name//_/-} has no default set before parse_options.sh"
     if ! $_po_joined; then
       [ $# -gt 1 ] || _po_error "option --${_po_name//_/-} has no value"
       _po_value=$2
@@ -103,20 +92,27 @@ _po_parse() {
       shift
       _po_used=$((_po_used + 1))
     fi
-    case ${!_po_name},$_po_value in
+    case ${!_po_name-},$_po_value in
       true,true | true,false | false,true | false,false) ;;
       true,* | false,*) _po_error "option --${_po_name//_/-} takes true or false, not '$_po_value'" ;;
     esac
     [ "$_po_name,$_po_value" != cmd, ] || _po_error "option --cmd must not be empty: utils/run.pl runs things here"
-    printf -v "$_po_name" '%s' "$_po_value"
+    if _po_is_list "$_po_name"; then
+      declare -n _po_list=$_po_name
+      _po_list+=("$_po_value")
+    else
+      printf -v "$_po_name" '%s' "$_po_value"
+    fi
     shift
     _po_used=$((_po_used + 1))
   done
 }
 
+_po_is_list() { [[ $(declare -p "$1" 2>/dev/null) == "declare -a"* ]]; }
 _po_valid() { [[ $'\n'$_po_names$'\n' == *$'\n'"$1"$'\n'* ]]; }
 
 _po_parse "$@"
 shift "$_po_used"
-unset -f _po_parse _po_valid _po_nearest _po_usage _po_error
+unset -f _po_parse _po_valid _po_is_list _po_alike _po_usage _po_error
 unset _po_used _po_script
+unset -n _po_list

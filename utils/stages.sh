@@ -1,90 +1,112 @@
-# shellcheck shell=bash disable=SC2154,SC2034,SC2086  # the variables are run.sh's; $cmd and $launch are several words
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # the options are set by run.sh
+# shellcheck disable=SC2034  # the arrays are used by run.sh
 # Sourced by run.sh after its options: what stands between stages, so that run.sh itself reads as the method.
 
-_stages_fail() {
+_refuse() {
   echo "run.sh: $*" >&2
   exit 1
 }
 
+# --- the options, checked and turned into arrays ----------------------------------------------------------------------
+
 for _name in stage stop_stage rounds num_nodes seed; do
-  [[ ${!_name} =~ ^[0-9]+$ ]] || _stages_fail "--${_name//_/-} takes a whole number, not '${!_name}'"
+  [[ ${!_name} =~ ^[0-9]+$ ]] || _refuse "--${_name//_/-} takes a whole number, not '${!_name}'"
 done
 [ "$stop_stage" -le 7 ] || stop_stage=7
-[ "$stage" -le "$stop_stage" ] || _stages_fail "--stage $stage comes after --stop-stage $stop_stage: nothing to run (0 to 7)"
-_corpora=$(for f in local/prepare_*.py; do basename "$f" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
-[ -f "local/prepare_$corpus.py" ] || _stages_fail "no local/prepare_$corpus.py: --corpus is one of $_corpora"
-[ -z "$exp" ] || [[ $exp == exp/* ]] || _stages_fail "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
+[ "$stage" -le "$stop_stage" ] || _refuse "--stage $stage comes after --stop-stage $stop_stage: nothing to run (0 to 7)"
+_corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
+[ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora"
+[ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
 for _name in corpus_dir exp initial_model labels musan rirs_noises conf; do
-  [[ ${!_name} != *[[:space:]]* ]] || _stages_fail "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
+  [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
 [[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
-  _stages_fail "--variant takes small letters, a name that no other system has, not '$variant'"
-[[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _stages_fail "--max-hours takes a number, not '$max_hours'"
+  _refuse "--variant takes small letters, a name that no other system has, not '$variant'"
+[[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _refuse "--max-hours takes a number, not '$max_hours'"
+[ -z "$conf" ] || [ -d "$conf" ] || _refuse "--conf $conf: no such folder"
+[ -z "$initial_model" ] || [ -f "$initial_model" ] || _refuse "--initial-model $initial_model: no such file"
 
 data=data/$corpus
 exp=${exp:-exp/$corpus}
 [[ $initial == dino || $initial == previous || -f $exp/$initial/model.pt ]] ||
-  _stages_fail "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
+  _refuse "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
 if [ "$ngpu" = auto ]; then
   ngpu=$(if command -v nvidia-smi >/dev/null; then nvidia-smi -L | grep -c '^GPU' || true; else echo 0; fi)
 fi
-launch=
-[ "$ngpu" -le 1 ] || launch="torchrun --standalone --nproc_per_node=$ngpu"
+
+read -ra _cmd <<<"$cmd"
+read -ra prepare_options <<<"$prepare"
+read -ra scored <<<"${systems:-mfcc untrained dino $(seq -f "$variant%g" -s ' ' "$rounds")}"
+pack_options=() noise_options=() dino_options=()
+$pack || pack_options=(--in-place)
+[ -z "$musan" ] || noise_options+=(--musan "$musan")
+[ -z "$rirs_noises" ] || noise_options+=(--rirs-noises "$rirs_noises")
+[ -z "$initial_model" ] || dino_options=(--initial-model "$initial_model")
+
+_launch=()
+[ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
 if [ "$num_nodes" -gt 1 ]; then # a launcher per node; queue.pl says where they meet
-  [[ $cmd == *queue.pl* ]] || _stages_fail "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
-  launch="srun --kill-on-bad-exit=1 torchrun --nnodes=$num_nodes --nproc_per_node=$((ngpu > 0 ? ngpu : 1))"
-  # shellcheck disable=SC2016  # for the job's own bash
-  launch+=' --rdzv_backend=c10d --rdzv_id=$SLURM_JOB_ID --rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT'
-fi
-run=
-if $dry_run; then
-  run=echo cmd="echo $cmd"
+  [[ $cmd == *queue.pl* ]] || _refuse "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
+  _launch=(srun --kill-on-bad-exit=1 torchrun "--nnodes=$num_nodes" "--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
+  # shellcheck disable=SC2016  # the job's own bash puts the values in
+  _launch+=(--rdzv_backend=c10d '--rdzv_id=$SLURM_JOB_ID' '--rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT')
 fi
 
-[ -z "$conf" ] || [ -d "$conf" ] || _stages_fail "--conf $conf: no such folder"
-. utils/conf.sh
+# --- settings: for each file of conf/, the options that hand it to a script -------------------------------------------
 
-# stage N TITLE: true if stage N is wanted; prints its title, and the time that the one before took.
-_stage_title='' _stage_start=0 _run_start=$SECONDS
-stage() {
-  _stage_end
-  [ "$1" -ge "$stage" ] && [ "$1" -le "$stop_stage" ] || return 1
-  _stage_title="stage $1: $2" _stage_start=$SECONDS
-  printf '\n%s  %s\n' "$(date '+%F %T')" "$_stage_title"
+# settings_file IDEA: conf/IDEA.yaml or what stands before it: that of the corpus, and of the folder --conf.
+settings_file() {
+  local folder
+  for folder in ${conf:+"$conf"} "conf/$corpus"; do
+    [ ! -f "$folder/$1.yaml" ] || { echo "$folder/$1.yaml"; return; }
+  done
+  echo "conf/$1.yaml"
 }
-_stage_end() {
-  [ -z "$_stage_title" ] || printf '%s  %s: done in %d s\n' "$(date '+%F %T')" "$_stage_title" $((SECONDS - _stage_start))
-  _stage_title=
-}
-finish() {
-  _stage_end
-  printf '\nDone in %d s; everything is in %s\n' $((SECONDS - _run_start)) "$exp"
-}
-trap '[ $? -eq 0 ] || [ -z "$_stage_title" ] || echo "run.sh: $_stage_title failed; after mending it: ./run.sh --stage ${_stage_title:6:1} … goes on there" >&2' EXIT
 
+_all_files=() _all_words=()
+fbank_settings=() augment_settings=() dino_settings=() cluster_settings=() dlglc_settings=() backend_settings=()
+for _idea in fbank augment dino cluster dlglc backend; do
+  _all_files+=("$(settings_file "$_idea")")
+  declare -n _options=${_idea}_settings
+  _options=(--config "$(settings_file "$_idea")")
+  for _word in ${set[@]+"${set[@]}"}; do
+    [[ $_word != "$_idea".* ]] || _options+=(--set "$_word")
+  done
+done
+for _word in ${set[@]+"${set[@]}"}; do _all_words+=(--set "$_word"); done
+
+training_options=(--seed "$seed" --noise "$data/noise" --rirs "$data/rirs")
+for _idea in fbank augment; do
+  training_options+=("--$_idea-config" "$(settings_file "$_idea")")
+  for _word in ${set[@]+"${set[@]}"}; do
+    [[ $_word != "$_idea".* ]] || training_options+=(--set "$_word")
+  done
+done
+[ -z "$max_hours" ] || training_options+=(--max-hours "$max_hours")
+! $overwrite || training_options+=(--overwrite)
+
+# check_settings: refuse settings that are wrong before hours are spent; a dry run shows those that differ.
+check_settings() {
+  local show=()
+  ! $dry_run || show=(--show)
+  steps/check_configs.py --data "$data/train" "${show[@]}" "${_all_words[@]}" "${_all_files[@]}"
+}
+
+# --- how things run ---------------------------------------------------------------------------------------------------
+
+# here COMMAND...: run it in this shell, or print it in a dry run.
+here() { if $dry_run; then echo "$@"; else "$@"; fi; }
+# job LOG COMMAND...: run it as a job of --cmd.
+job() { here "${_cmd[@]}" "$@"; }
 # map DATA OUT TABLES SCRIPT ARG...: a per-utterance step in parallel jobs (utils/map_data.sh).
-map() { $run utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
-
-# copy_tables FROM TO: what a data directory says of its utterances besides the audio.
-copy_tables() {
-  for _file in "$1"/{utt2spk,spk2utt,utt2spk.truth,trials*}; do
-    if $dry_run || [ -f "$_file" ]; then $run cp "$_file" "$2"; fi
-  done
-}
-
-# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.
-trial_lists() {
-  echo trials
-  for _file in "$data"/eval/trials_*; do
-    [ ! -f "$_file" ] || echo "${_file##*/}"
-  done
-}
+map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
-  local dir=$1 log=$1/log/train.log tail=
+  local dir=$1 log=$1/log/train.log tail='' status=0
   shift
   if ! $dry_run; then
     mkdir -p "$dir/log"
@@ -92,8 +114,8 @@ train() {
     tail -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
     tail=$!
   fi
-  local status=0
-  $cmd --gpu "$ngpu" --num-nodes "$num_nodes" --num-threads "$OMP_NUM_THREADS" "$log" $launch "$@" || status=$?
+  here "${_cmd[@]}" --gpu "$ngpu" --num-nodes "$num_nodes" --num-threads "$OMP_NUM_THREADS" "$log" \
+    "${_launch[@]}" "$@" || status=$?
   if [ -n "$tail" ]; then
     sleep 0.2
     kill "$tail" 2>/dev/null || true
@@ -104,4 +126,47 @@ train() {
     echo "run.sh: $dir/checkpoint.pt keeps what was trained so far" >&2
   fi
   return "$status"
+}
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+# begin N TITLE: true if stage N is wanted; prints its title, and the time that the one before took.
+_title='' _number='' _started=0 _run_started=$SECONDS
+begin() {
+  _end
+  [ "$1" -ge "$stage" ] && [ "$1" -le "$stop_stage" ] || return 1
+  _number=$1 _title="stage $1: $2" _started=$SECONDS
+  printf '\n%s  %s\n' "$(date '+%F %T')" "$_title"
+}
+_end() {
+  [ -z "$_title" ] || printf '%s  %s: done in %d s\n' "$(date '+%F %T')" "$_title" $((SECONDS - _started))
+  _title=
+}
+finish() {
+  _end
+  printf '\nDone in %d s; everything is in %s\n' $((SECONDS - _run_started)) "$exp"
+}
+_failed() {
+  [ -z "$_title" ] || echo "run.sh: $_title failed; after mending it: ./run.sh --stage $_number … goes on there" >&2
+}
+trap '[ $? -eq 0 ] || _failed' EXIT
+
+# first_encoder: the system that the first round starts from.
+first_encoder() { if [ "$initial" = previous ]; then echo dino; else echo "$initial"; fi; }
+
+# copy_tables FROM TO: what a data directory says of its utterances besides the audio.
+copy_tables() {
+  local file
+  for file in "$1"/{utt2spk,spk2utt,utt2spk.truth,trials*}; do
+    if $dry_run || [ -f "$file" ]; then here cp "$file" "$2"; fi
+  done
+}
+
+# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.
+trial_lists() {
+  local file
+  echo trials
+  for file in "$data"/eval/trials_*; do
+    [ ! -f "$file" ] || echo "${file##*/}"
+  done
 }

@@ -17,17 +17,17 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 import torch
-from bench import ROOT, THREADS, Timed, clock, compare
 from layers import layer_by_layer
 from libs import archive, backend, gmm, kmeans, metrics, plda
-from libs.augment import Augmenter
-from libs.config import load_config
-from libs.datadir import write_data_dir
-from libs.dataset import Crops, FeatureCrops, Views
-from libs.dino import dino_loss, teacher_probabilities
-from libs.encoders.ecapa_tdnn import EcapaTdnn
-from libs.fbank import Fbank
-from libs.heads import DinoHead
+
+from bench import ROOT, THREADS, Timed, clock, compare
+from dlglc.data.augment import Augmenter
+from dlglc.data.crops import Crops, FeatureCrops, Views
+from dlglc.data.fbank import Fbank
+from dlglc.data.tables import write_data_dir
+from dlglc.dino.head import DinoHead
+from dlglc.dino.loss import dino_loss, teacher_probabilities
+from dlglc.encoders.ecapa_tdnn import EcapaTdnn
 
 WORK = ROOT / "exp/bench"
 WIDTHS = {"C=512": ((80, 512), 300), "C=96, stride 2": ((80, 96, 128, 0, 8, 64, 2), 200)}
@@ -364,14 +364,14 @@ def mixture():
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(-2, 1, 800_000), rng.normal(2, 0.8, 292_009)]).astype(np.float32)
     exact = GaussianMixture(2, tol=1e-8, random_state=0).fit(x[:, None].astype(np.float64))
-    found = gmm.fit_gmm(x)
+    found = gmm.fit_mixture(x)
     difference = np.abs(found.means - np.sort(exact.means_.ravel())).max()
 
     def sklearn():
         GaussianMixture(2, random_state=0).fit(x[:, None])
 
     peers = {f"scikit-learn GaussianMixture; same means to {difference:.0e}": (sklearn, 50, 1)}
-    compare("mixture of 1,092,009 log-losses", lambda: gmm.fit_gmm(x), peers)
+    compare("mixture of 1,092,009 log-losses", lambda: gmm.fit_mixture(x), peers)
 
 
 def clusters():

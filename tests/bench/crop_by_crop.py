@@ -12,12 +12,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "steps"), str(ROOT / "tests/bench")]
 
 import torch  # noqa: E402
 from layers import layer_by_layer  # noqa: E402
-from libs import dataset  # noqa: E402
-from libs.encoders.ecapa_tdnn import EcapaTdnn  # noqa: E402
+
+from dlglc.encoders.ecapa_tdnn import EcapaTdnn  # noqa: E402
 
 
 class Crops(dataset.Crops):

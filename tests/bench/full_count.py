@@ -21,17 +21,17 @@ from multiprocessing import Process
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "steps"), str(ROOT / "local"), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
+
 from standin import FULL, make_tree  # noqa: E402
 
 PROBES = {
     "dataset start-up": """
-from libs.dataset import Crops
-from libs.config import load_config
-from libs.fbank import Fbank
+from dlglc.data.crops import Crops
+from dlglc.settings import load_settings
+from dlglc.data.fbank import Fbank
 fbank = Fbank(load_config("fbank"))
 before = memory(), time.monotonic()
 crops = Crops(data / "train", fbank, [(2, 3.0), (4, 2.0)], None, 0)
@@ -39,7 +39,7 @@ note(f"{len(crops.ids):,} utterances in {time.monotonic() - before[1]:.2f} s, {m
 """,
     "sampler, order of an epoch": """
 from types import SimpleNamespace
-from libs.dataset import Batches
+from dlglc.data.batches import Batches
 batches = Batches(SimpleNamespace(ids=range(1_092_009), seed=0), 256, 0, 8)
 before = time.monotonic()
 batches.set_epoch(1)
@@ -47,9 +47,10 @@ note(f"{batches.num_steps} steps of 256 in {time.monotonic() - before:.2f} s")
 """,
     "two reading workers": """
 import torch
-from libs.dataset import Batches, Crops
-from libs.config import load_config
-from libs.fbank import Fbank
+from dlglc.data.batches import Batches
+from dlglc.data.crops import Crops
+from dlglc.settings import load_settings
+from dlglc.data.fbank import Fbank
 crops = Crops(data / "train", Fbank(load_config("fbank")), [(1, 3.0)], None, 0)
 class Watched(Batches):
     def __getitem__(self, step):
@@ -59,18 +60,19 @@ note(f"{max(seen):.0f} MiB in a worker, torch included, after 300 batches of 256
 """,
     "gate: mixture of 1.09 M losses": """
 import numpy as np
-from libs.gmm import fit_gmm
+from dlglc.rounds.mixture import fit_mixture
 rng = np.random.default_rng(0)
 losses = np.concatenate([rng.normal(-2, 1, 800_000), rng.normal(2, 0.8, 292_009)]).astype(np.float32)
 before = time.monotonic()
-mixture = fit_gmm(losses)
+mixture = fit_mixture(losses)
 note(f"means {mixture.means.round(3).tolist()} in {time.monotonic() - before:.3f} s")
 """,
 }
 DRAW = """
 import numpy as np
-from libs.archive import write_embeddings
-from libs.datadir import read_columns, write_lines
+from dlglc.data.arks import write_embeddings
+from dlglc.data.columns import read_columns
+from dlglc.files import write_lines
 rng, work = np.random.default_rng(0), Path(sys.argv[3])
 for name in ("eval", "train"):
     ids = list(read_columns(data / name / "utt2spk")[0])
@@ -80,7 +82,6 @@ write_lines(work / "utt2cluster", (f"{u} {c}" for u, c in zip(ids, rng.integers(
 PREAMBLE = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 data = Path(sys.argv[2])
 note = print
 def memory():

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from libs.audio import packed_wav
-from libs.datadir import write_lines
-from libs.kmeans import kmeans
-from libs.training import describe_code, describe_machine
+
+from dlglc.clusters.kmeans import kmeans
+from dlglc.data.audio import packed_wav
+from dlglc.files import write_lines
+from dlglc.provenance import describe_code, describe_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "exp/bench/gpu"

@@ -1,0 +1,1 @@
+"""Tables, audio, arks and features, and the crops and batches that training draws from them."""

@@ -1,0 +1,160 @@
+"""On-the-fly augmentation: what to do is drawn where data is read, and done in batches on the training device."""
+
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import RecipeError
+from ..settings.schema import AugmentSettings
+from .audio import Recordings
+from .tables import read_table
+
+PLAN = ("rir_row", "rir", "noise_row", "noise", "snr")  # what Augmenter.apply takes
+READERS = 8  # threads that read the impulse responses: on a shared file system each file is a wait
+
+
+class Augmenter:
+    """Reverberation or additive noise for crops of waveforms.
+
+    Drawing takes place where data is read and needs the noise; the impulse responses are loaded where they are first
+    applied, so that only the training process holds them.
+
+    Args:
+        settings: of conf/augment.yaml.
+        noise_dir: data directory of noise clips whose utt2spk names each one's kind (noise, speech, babble, music).
+        rir_dir: data directory of room impulse responses.
+        sample_rate: Hz.
+
+    Raises:
+        RecipeError: a kind without an SNR range, an unreadable clip.
+    """
+
+    def __init__(self, settings: AugmentSettings, noise_dir, rir_dir, sample_rate: int):
+        self.probability = settings.probability
+        self.reverb_share = settings.reverb_share if noise_dir else 1.0
+        self.both_share = settings.both_share if noise_dir and rir_dir else 0.0
+        if not rir_dir:
+            self.reverb_share = 0.0
+        if not noise_dir and not rir_dir:
+            self.probability = 0.0
+        self.noises = None
+        if noise_dir:
+            self.noises = Recordings(noise_dir, sample_rate)
+            kinds = read_table(Path(noise_dir) / "utt2spk")
+            self.by_kind: dict[str, list[int]] = {}
+            for i, utt in enumerate(self.noises.ids):
+                self.by_kind.setdefault(kinds[utt], []).append(i)
+            unknown = set(self.by_kind) - set(settings.snr_db)
+            if unknown:
+                raise RecipeError(
+                    f"{noise_dir}/utt2spk: no SNR range for the kind '{min(unknown)}': its 2nd column must be one of "
+                    f"{', '.join(config['snr_db'])}, or add the kind to snr_db in conf/augment.yaml"
+                )
+            self.snr = {kind: tuple(settings.snr_db[kind]) for kind in self.by_kind}
+        self.rirs = Recordings(rir_dir, sample_rate, probe=False) if rir_dir else []
+        self.rir_samples = int(settings.max_rir_seconds * sample_rate)
+        self.bank = None
+
+    def draw(self, rng: np.random.Generator, samples: int) -> tuple[int, float, np.ndarray | None]:
+        """Choose for one crop: (impulse response or -1, SNR in dB, noise of `samples` int16 or None)."""
+        if rng.random() >= self.probability:
+            return -1, 0.0, None
+        both = rng.random() < self.both_share
+        rir = -1
+        if both or rng.random() < self.reverb_share:
+            rir = int(rng.integers(len(self.rirs)))
+            if not both:
+                return rir, 0.0, None
+        kind = sorted(self.by_kind)[rng.integers(len(self.by_kind))]
+        clip = self.by_kind[kind][rng.integers(len(self.by_kind[kind]))]
+        low, high = self.snr[kind]
+        snr = low + (high - low) * rng.random()
+        noise = np.empty(samples, dtype=np.int16)
+        read_crops(self.noises, clip, [rng.random()], [noise])
+        return rir, snr, noise
+
+    @staticmethod
+    def plan(drawn: list, samples: int) -> dict:
+        """What was drawn for each crop of a batch, as the tensors that apply takes; the keys are PLAN."""
+        noisy = [(row, noise, snr) for row, (_, snr, noise) in enumerate(drawn) if noise is not None]
+        rir = torch.tensor([rir for rir, _, _ in drawn], dtype=torch.int64)
+        noise = np.empty((len(noisy), samples), dtype=np.int16)
+        for out, (_, clip, _) in zip(noise, noisy):
+            out[:] = clip
+        return {
+            "rir_row": torch.nonzero(rir >= 0).squeeze(1),
+            "rir": rir[rir >= 0],
+            "noise_row": torch.tensor([row for row, _, _ in noisy], dtype=torch.int64),
+            "noise": torch.from_numpy(noise),
+            "snr": torch.tensor([snr for _, _, snr in noisy], dtype=torch.float32),
+        }
+
+    @torch.no_grad()
+    def apply(self, waves: torch.Tensor, plan: dict) -> torch.Tensor:
+        """Reverberate or add noise to the crops that the plan names. Nothing here waits for a GPU.
+
+        Args:
+            waves: (B, samples) float32 in the int16 range.
+            plan: rir_row (R,) and rir (R,) int64, which responses; noise_row (M,) int64, noise (M, samples) int16,
+                snr (M,) float32 dB.
+
+        Returns:
+            (B, samples), a new tensor; every crop keeps the energy it had before reverberation.
+
+        Raises:
+            RecipeError: an impulse response that cannot be read, at the first call with one.
+        """
+        waves = waves.clone()
+        rows = plan["rir_row"]
+        if len(rows):
+            if self.bank is None:
+                self.bank = load_rirs(self.rirs, self.rir_samples).to(waves.device)
+            dry, responses = waves[rows], self.bank[plan["rir"]].float()
+            wet = fft_convolve(dry, responses / responses.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6))
+            gain = (dry.square().sum(-1) / wet.square().sum(-1).clamp(min=1e-3)).sqrt()
+            waves[rows] = wet * gain.unsqueeze(-1)
+        rows = plan["noise_row"]
+        if len(rows):
+            noise = plan["noise"].float()
+            speech_power = waves[rows].square().mean(-1)
+            noise_power = noise.square().mean(-1).clamp(min=1e-3)
+            gain = (speech_power / noise_power * torch.pow(10.0, -plan["snr"] / 10)).sqrt()
+            waves[rows] += noise * gain.unsqueeze(-1)
+        return waves
+
+
+def fft_convolve(waves: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+    """Causal convolution (B, T) with (B, L), cut to T samples."""
+    size = fast_length(waves.shape[1] + filters.shape[1] - 1)
+    product = torch.fft.rfft(waves, size) * torch.fft.rfft(filters, size)
+    return torch.fft.irfft(product, size)[:, : waves.shape[1]]
+
+
+def fast_length(n: int) -> int:
+    """Smallest 2^a·3^b·5^c >= n: lengths at which an FFT is quick."""
+    best = 1 << (n - 1).bit_length()
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            twos = three << max(0, (-(-n // three) - 1).bit_length())
+            best = min(best, twos)
+            three *= 3
+        five *= 5
+    return best
+
+
+def load_rirs(recordings: Recordings, samples: int) -> torch.Tensor:
+    """All responses as (R, samples) int16 rows that begin at their strongest sample, the direct path."""
+    bank = np.zeros((len(recordings), samples), dtype=np.int16)
+
+    def load(i: int) -> None:
+        response = recordings.read(i)
+        response = response[np.abs(response.astype(np.float32)).argmax() :][:samples]
+        bank[i, : len(response)] = response
+
+    with ThreadPool(READERS) as pool:
+        pool.map(load, range(len(recordings)))
+    return torch.from_numpy(bank)

@@ -1,0 +1,99 @@
+"""Batched Kaldi-compatible log-mel filter bank energies, on whatever device the waveforms are."""
+
+import math
+
+import torch
+from torch import nn
+
+from ..errors import RecipeError
+from ..settings.schema import FbankSettings
+
+
+class Fbank(nn.Module):
+    """Waveforms to log-mel energies: Kaldi's compute-fbank-feats with dither 0 and snipped edges.
+
+    Args:
+        settings: of conf/fbank.yaml.
+    """
+
+    def __init__(self, settings: FbankSettings):
+        super().__init__()
+        rate = settings.sample_rate
+        self.sample_rate = rate
+        self.length = round(rate * settings.frame_length_ms / 1000)
+        self.shift = round(rate * settings.frame_shift_ms / 1000)
+        self.preemphasis = settings.preemphasis
+        self.num_mel_bins = settings.num_mel_bins
+        self.nfft = 1 << (self.length - 1).bit_length()
+
+        position = torch.arange(self.length, dtype=torch.float64) / (self.length - 1)
+        if settings.window == "povey":
+            window = (0.5 - 0.5 * torch.cos(2 * math.pi * position)).pow(0.85)
+        else:
+            window = 0.54 - 0.46 * torch.cos(2 * math.pi * position)  # Hamming's
+        mel = mel_filters(settings.num_mel_bins, self.nfft, rate, settings.low_freq, settings.highest_freq)
+        self.register_buffer("window", window.float(), persistent=False)
+        self.register_buffer("mel", mel.float(), persistent=False)
+        # Filters that are neighbours share few FFT bins: four blocks of the matrix hold all that is not zero.
+        self.blocks = []
+        for filters in torch.arange(mel.shape[1]).chunk(4):
+            used = torch.nonzero(mel[:, filters].sum(1))
+            self.blocks.append(tuple(slice(int(part[0]), int(part[-1]) + 1) for part in (used, filters)))
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames that `num_samples` give; the last samples that fill no frame are left out."""
+        return max(0, 1 + (num_samples - self.length) // self.shift)
+
+    def num_samples(self, num_frames: int) -> int:
+        """Fewest samples that give `num_frames`."""
+        return self.length + (num_frames - 1) * self.shift
+
+    @torch.no_grad()
+    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """Args: waveforms: (B, samples) in the int16 range, any dtype. Returns: (B, frames, mel bins), natural log."""
+        with torch.autocast(waveforms.device.type, enabled=False):
+            # Pieces whose frames fit a processor's cache are a fifth quicker than the whole batch; a GPU has none.
+            rows = len(waveforms)
+            if waveforms.device.type == "cpu":
+                rows = max(1, (1 << 17) // max(1, waveforms.shape[1]))
+            return torch.cat([self._energies(piece.float()) for piece in waveforms.split(rows)])
+
+    def _energies(self, x: torch.Tensor) -> torch.Tensor:
+        """Kaldi takes each frame's mean off and emphasises then; both are linear, so the order is ours to choose.
+
+        With y = x[i] - p x[i-1] and the frame's mean m, the emphasised sample is y - (1-p) m, and (1-p) (x - m) for
+        the first of a frame, which Kaldi takes as its own past: y is computed once, not for every frame that holds it.
+        """
+        p = self.preemphasis
+        y = torch.cat([x[:, :1], torch.add(x[:, 1:], x[:, :-1], alpha=-p)], dim=1).unfold(-1, self.length, self.shift)
+        frames = x.unfold(-1, self.length, self.shift)
+        mean = frames.mean(-1, keepdim=True).mul_(1 - p)
+        padded = x.new_empty(*y.shape[:-1], self.nfft)
+        padded[..., self.length :] = 0
+        emphasised = torch.sub(y, mean, out=padded[..., : self.length])
+        torch.add(-mean, frames[..., :1], alpha=1 - p, out=emphasised[..., :1])
+        emphasised.mul_(self.window)
+        squares = torch.view_as_real(torch.fft.rfft(padded)).square_()
+        power = squares[..., 0] + squares[..., 1]
+        energies = torch.cat([power[..., bins] @ self.mel[bins, filters] for bins, filters in self.blocks], dim=-1)
+        return energies.clamp_(min=torch.finfo(torch.float32).eps).log_()
+
+
+def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) -> torch.Tensor:
+    """Kaldi's triangular filters, equally spaced in mel(f) = 1127 ln(1 + f/700).
+
+    Returns:
+        (nfft / 2, num_bins) weights of the FFT bins, float64.
+    """
+
+    def mel(f):
+        return 1127.0 * torch.log1p(torch.as_tensor(f, dtype=torch.float64) / 700.0)
+
+    edges = torch.linspace(mel(low).item(), mel(high).item(), num_bins + 2, dtype=torch.float64)
+    bins = torch.arange(nfft // 2, dtype=torch.float64)  # Kaldi leaves the Nyquist bin out
+    at = mel(bins * rate / nfft)[:, None]
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    weights = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp_(min=0)
+    if (weights.sum(0) == 0).any():
+        raise RecipeError(f"fbank num_mel_bins {num_bins}: some filters hold no FFT bin: use fewer bins")
+    return weights

@@ -1,0 +1,85 @@
+"""Kaldi data directories and their tables: sorted UTF-8 text, one record a line, the key first."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import RecipeError
+from ..files import write_lines
+
+
+def read_table(path: str | Path) -> dict[str, str]:
+    """Read `key value` lines into an ordered dict; a value keeps its inner blanks (wav.scp, spk2utt).
+
+    Args:
+        path: the table.
+
+    Raises:
+        RecipeError: missing or empty file, a line without value, a key that stands twice or out of order.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such file: run the stage that writes it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot read it as UTF-8 text: {error}") from error
+    table: dict[str, str] = {}
+    previous = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        key, value = (*line.split(None, 1), "", "")[:2]  # blanks or tabs, as published data directories have either
+        value = value.strip()
+        if not key or not value:
+            raise RecipeError(f"{path}:{number}: expected 'key value', found {line!r}")
+        if key <= previous:
+            what = "stands twice" if key == previous else f"comes after '{previous}': the file is not sorted"
+            raise RecipeError(f"{path}:{number}: '{key}' {what}; run utils/fix_data_dir.sh {path.parent}")
+        table[key] = value
+        previous = key
+    if not table:
+        raise RecipeError(f"{path}: the file is empty")
+    return table
+
+
+def write_table(path: str | Path, table: Mapping[str, object]) -> None:
+    """Write a table sorted by key (C locale: by code point), atomically."""
+    write_lines(path, (f"{key} {table[key]}" for key in sorted(table)))
+
+
+def write_data_dir(path: str | Path, wav: Mapping[str, object], utt2spk: Mapping[str, str], **tables: Mapping[str, object]) -> None:
+    """Write wav.scp, utt2spk, spk2utt and any further tables (utt2dur={…}) of a data directory."""
+    path = Path(path)
+    spk2utt: dict[str, list[str]] = {}
+    for utt in sorted(utt2spk):
+        spk2utt.setdefault(utt2spk[utt], []).append(utt)
+    write_table(path / "wav.scp", wav)
+    write_table(path / "utt2spk", utt2spk)
+    write_table(path / "spk2utt", {spk: " ".join(utts) for spk, utts in spk2utt.items()})
+    for name, table in tables.items():
+        write_table(path / name, table)
+
+
+def read_trials(path: str | Path) -> tuple[list[str], list[str], list[bool]]:
+    """Read `enrol test target|nontarget` lines (also `1|0 enrol test`, VoxCeleb's form).
+
+    Returns:
+        enrol ids, test ids, whether each is a target; all in the file's order.
+    """
+    path = Path(path)
+    words = {"target": True, "nontarget": False, "1": True, "0": False}
+    enrol, test, target = [], [], []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such trial list") from None
+    for number, line in enumerate(lines, 1):
+        parts = line.split()
+        if len(parts) == 3 and parts[0] in ("0", "1") and parts[2] not in words:
+            parts = [parts[1], parts[2], parts[0]]
+        if len(parts) != 3 or parts[2] not in words:
+            raise RecipeError(f"{path}:{number}: expected 'enrol test target|nontarget', found {line!r}")
+        enrol.append(parts[0])
+        test.append(parts[1])
+        target.append(words[parts[2]])
+    if not enrol:
+        raise RecipeError(f"{path}: the trial list is empty")
+    return enrol, test, target

@@ -1,0 +1,147 @@
+"""DINO as a task of the training loop: student, teacher and centre."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..console import log
+from ..data.crops import Batch
+from ..data.views import Views
+from ..encoders.models import load_model
+from ..errors import RecipeError
+from ..settings.schema import DinoSettings, EncoderSettings, FbankSettings
+from ..training.distributed import Processes, unwrapped
+from ..training.optimiser import EpochMean
+from ..training.task import Figures, Task
+from .head import DinoHead
+from .health import collapse, health
+from .loss import (
+    cosine_consistency,
+    dino_loss,
+    ema_update,
+    teacher_momentum,
+    teacher_probabilities,
+    teacher_temperature,
+)
+
+State = dict[str, torch.Tensor]
+
+
+class EncoderWithHead(nn.Module):
+    """Encoder and head over views of several lengths: (embeddings, head outputs) of all views, (V, B, ·)."""
+
+    def __init__(self, encoder: nn.Module, head: DinoHead):
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, views: list[torch.Tensor], batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        embeddings = torch.cat([self.encoder(view) for view in views])
+        return embeddings.unflatten(0, (-1, batch)), self.head(embeddings).unflatten(0, (-1, batch))
+
+
+class Dino(Task):
+    """Student, teacher and centre.
+
+    Args:
+        settings: of conf/dino.yaml.
+        encoder: the student's, to start from.
+        views: from batches to features.
+        processes: this one among those of the training.
+        save: called as save(name, encoder state) for teachers that are kept (keep_every).
+    """
+
+    def __init__(
+        self,
+        settings: DinoSettings,
+        encoder: nn.Module,
+        views: Views,
+        processes: Processes,
+        save: Callable[[str, State], None],
+    ):
+        head = DinoHead(settings.encoder.embedding_dim, **settings.head.model_dump())
+        student = EncoderWithHead(encoder, head)
+        self.settings, self.processes, self.views, self.save = settings, processes, views, save
+        self.teacher = processes.synchronise(copy.deepcopy(student).to(processes.device).requires_grad_(False))
+        self.module = processes.wrap(student)
+        self.student = unwrapped(self.module)
+        self.pairs = list(self.teacher.parameters()), list(self.student.parameters())
+        self.centre = torch.zeros(settings.head.outputs, device=processes.device)
+        self.mean = EpochMean(settings.average_epochs, settings.epochs)
+        # The centre forgets as much in an update of several parts as in one.
+        self.centre_momentum = settings.centre_momentum ** (1 / settings.accumulate)
+
+    def step(self, batch: Batch, epoch: int, progress: float) -> tuple[torch.Tensor, Figures]:
+        settings, size = self.settings, len(batch["index"])
+        long = self.views(batch, 0)
+        short = [self.views(batch, 1)] if settings.short_crops else []
+        student_embeddings, student = self.module([long, *short], size)
+        with torch.no_grad():
+            teacher_embeddings, teacher = self.teacher([long], size)
+            temperature = teacher_temperature(settings.teacher_temperature, progress * settings.epochs, settings.epochs)
+            targets = teacher_probabilities(teacher, self.centre, temperature)
+            self.centre.lerp_(self.processes.mean(teacher.float().mean((0, 1))), 1 - self.centre_momentum)
+        cross_entropy = dino_loss(student, targets, settings.student_temperature)
+        figures: Figures = {"cross_entropy": cross_entropy, **health(targets, teacher_embeddings)}
+        if not settings.cosine_weight:
+            return cross_entropy, figures
+        cosine = cosine_consistency(student_embeddings, teacher_embeddings)
+        return cross_entropy + settings.cosine_weight * cosine, {**figures, "cosine": cosine}
+
+    def before_update(self, epoch: int) -> None:
+        if epoch < self.settings.freeze_last_epochs:
+            self.student.head.last.weight.grad = None
+
+    def after_update(self, progress: float) -> None:
+        ema_update(*self.pairs, teacher_momentum(self.settings.teacher_momentum, progress))
+
+    def end_epoch(self, epoch: int) -> Figures:
+        every = self.settings.keep_every
+        if every and (epoch + 1) % every == 0 and self.processes.first:
+            self.save(f"epochs/{epoch + 1:02d}.pt", self.teacher.encoder.state_dict())
+        self.mean.add(epoch, self.teacher.encoder.state_dict())
+        return {}
+
+    def check_epoch(self, epoch: int, figures: Figures) -> None:
+        """Say, or stop, when all outputs are alike once the learning rate is up."""
+        settings = self.settings
+        utterances = settings.batch_size // (self.processes.world * settings.accumulate)
+        reason = collapse(figures, settings.head.outputs, utterances)
+        if reason is None or epoch + 1 <= settings.optimiser.warmup_epochs:
+            return
+        if settings.on_collapse == "stop":
+            raise RecipeError(f"collapse after epoch {epoch + 1}: {reason}; on_collapse: warn goes on all the same")
+        log.info("collapse: %s", reason)
+
+    def final_state(self) -> State:
+        """The encoder to keep: the mean of the last epochs' teachers."""
+        return self.mean.of(self.teacher.encoder.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        return {"teacher": self.teacher.state_dict(), "centre": self.centre, "averaged": self.mean.sums}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.teacher.load_state_dict(state["teacher"])
+        self.centre.copy_(state["centre"])
+        self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
+
+
+def warm_start(encoder: nn.Module, path: Path, encoder_settings: EncoderSettings, fbank: FbankSettings) -> None:
+    """Give the encoder the weights of a model.pt of the same encoder and features.
+
+    Raises:
+        RecipeError: the model's settings are others.
+    """
+    start = load_model(path)
+    for idea, found, wanted in (
+        ("encoder", start.encoder_settings, encoder_settings),
+        ("fbank", start.fbank_settings, fbank),
+    ):
+        there = found.model_dump()
+        other = [f"{k} {there[k]}, here {v}" for k, v in wanted.model_dump().items() if there[k] != v]
+        if other:
+            raise RecipeError(f"{path}: its {idea} has {'; '.join(other)}: take over its settings, or start without it")
+    encoder.load_state_dict(start.encoder.state_dict())

@@ -1,0 +1,93 @@
+"""CAM++ (Wang, Zheng, Chen, Cheng, Chen, Interspeech 2023): a densely connected TDNN with context-aware masking."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .resnet34 import BasicBlock, statistics
+
+SEGMENT = 100  # frames of a segment whose mean is part of the context
+BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers and dilation (table 1 of the paper)
+GROWTH, BOTTLENECK = 32, 128
+
+
+class FrontEnd(nn.Module):
+    """Convolutions over frequency and time that divide frequency by 8 (FCM): (B, T, F) to (B, C·⌈F/8⌉, T)."""
+
+    def __init__(self, num_mel_bins: int, channels: int = 32):
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(1, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()),
+            *(BasicBlock(channels, channels, (2, 1) if block % 2 == 0 else (1, 1)) for block in range(4)),
+            *(nn.Conv2d(channels, channels, 3, (2, 1), 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()),
+        )
+        self.outputs = channels * -(-num_mel_bins // 8)
+
+    def forward(self, feats):
+        return self.layers(feats.transpose(1, 2).unsqueeze(1)).flatten(1, 2)
+
+
+class MaskedConv(nn.Module):
+    """A convolution over time, masked by what is around: the mean of the utterance and that of the segment (§2.2)."""
+
+    def __init__(self, inputs: int, outputs: int, dilation: int):
+        super().__init__()
+        self.conv = nn.Conv1d(inputs, outputs, 3, 1, dilation, dilation, bias=False)
+        self.down = nn.Conv1d(inputs, inputs // 2, 1)
+        self.up = nn.Conv1d(inputs // 2, outputs, 1)
+
+    def forward(self, x):
+        # A mask is the same over a segment: it is computed once for each, then spread over its frames.
+        context = F.avg_pool1d(x, SEGMENT, SEGMENT, ceil_mode=True) + x.mean(-1, keepdim=True)
+        mask = torch.sigmoid(self.up(F.relu(self.down(context))))
+        return self.conv(x) * mask.repeat_interleave(SEGMENT, dim=-1)[..., : x.shape[-1]]
+
+
+def norm_relu(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm1d(channels), nn.ReLU())
+
+
+class DenseLayer(nn.Module):
+    """A layer of a dense block: `GROWTH` channels more beside what came in."""
+
+    def __init__(self, inputs: int, dilation: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            norm_relu(inputs),
+            nn.Conv1d(inputs, BOTTLENECK, 1, bias=False),
+            norm_relu(BOTTLENECK),
+            MaskedConv(BOTTLENECK, GROWTH, dilation),
+        )
+
+    def forward(self, x):
+        return torch.cat([x, self.layers(x)], dim=1)
+
+
+class CamPlusPlus(nn.Module):
+    """CAM++: (B, T, F) log-mel energies to (B, embedding_dim) embeddings, batch-normalised, not length-normalised.
+
+    7.2 M parameters with 128 channels, 512 dimensions and 80 energies, as the paper has it.
+
+    Args:
+        num_mel_bins: F.
+        channels: before the first dense block; 128 in the paper.
+        embedding_dim: D, 512 in the paper.
+    """
+
+    def __init__(self, num_mel_bins: int, channels: int = 128, embedding_dim: int = 512):
+        super().__init__()
+        self.embedding_dim = embedding_dim
+        self.front = FrontEnd(num_mel_bins)
+        layers = [nn.Conv1d(self.front.outputs, channels, 5, 2, 2, bias=False), norm_relu(channels)]
+        for count, dilation in BLOCKS:
+            for _ in range(count):
+                layers.append(DenseLayer(channels, dilation))
+                channels += GROWTH
+            layers += [norm_relu(channels), nn.Conv1d(channels, channels // 2, 1, bias=False)]
+            channels //= 2
+        self.layers = nn.Sequential(*layers, norm_relu(channels))
+        self.embedding = nn.Linear(2 * channels, embedding_dim, bias=False)
+        self.embedding_norm = nn.BatchNorm1d(embedding_dim, affine=False)
+
+    def forward(self, feats: torch.Tensor) -> torch.Tensor:
+        return self.embedding_norm(self.embedding(statistics(self.layers(self.front(feats)))))

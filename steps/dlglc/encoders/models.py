@@ -1,0 +1,66 @@
+"""model.pt: an encoder with all that its users need, its settings and those of its features."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+
+from ..data.fbank import Fbank
+from ..errors import RecipeError
+from ..files import load_tensors, save_tensors
+from ..settings.messages import explain
+from ..settings.schema import EncoderSettings, FbankSettings
+from . import build_encoder
+
+
+class Model(NamedTuple):
+    """What stands in a model.pt.
+
+    Attributes:
+        encoder: in evaluation mode.
+        fbank: its features.
+        encoder_settings, fbank_settings: what both were built by.
+        input: wav or feats, what it was trained on.
+    """
+
+    encoder: torch.nn.Module
+    fbank: Fbank
+    encoder_settings: EncoderSettings
+    fbank_settings: FbankSettings
+    input: str
+
+
+def save_model(
+    path: Path, encoder: EncoderSettings, fbank: FbankSettings, state: dict[str, torch.Tensor], inputs: str
+) -> None:
+    """Write model.pt.
+
+    Args:
+        state: the encoder's state dict.
+        inputs: wav or feats.
+    """
+    contents = {"encoder": encoder.model_dump(), "fbank": fbank.model_dump(), "input": inputs, "state": state}
+    save_tensors(contents, path)
+
+
+def load_model(path: str | Path) -> Model:
+    """Rebuild encoder and filter bank from a model.pt.
+
+    Raises:
+        RecipeError: missing or damaged file, or another recipe's.
+    """
+    contents: dict[str, Any] = load_tensors(path)
+    missing = {"encoder", "fbank", "input", "state"} - contents.keys()
+    if missing:
+        raise RecipeError(f"{path}: not a model.pt of this recipe: it lacks {', '.join(sorted(missing))}")
+    try:
+        encoder_settings = EncoderSettings.model_validate(contents["encoder"])
+        fbank_settings = FbankSettings.model_validate(contents["fbank"])
+    except ValidationError as error:
+        schema = EncoderSettings if error.title == "EncoderSettings" else FbankSettings
+        raise RecipeError(f"{path}: settings in this model: {explain(error, schema, {})}") from None
+    fbank = Fbank(fbank_settings)
+    encoder = build_encoder(encoder_settings, fbank.num_mel_bins)
+    encoder.load_state_dict(contents["state"])
+    return Model(encoder.eval(), fbank, encoder_settings, fbank_settings, contents["input"])

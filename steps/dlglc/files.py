@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all: written beside their place, flushed to the disk, then renamed."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from .errors import RecipeError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file that takes its name when all of it is on the disk. A kill leaves the old file or the new one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".tmp")
+    with open(part, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def write_text(path: str | Path, text: str | Iterable[str]) -> None:
+    """Write a text, or the pieces of one, as UTF-8."""
+    with whole_file(path) as file:
+        for piece in [text] if isinstance(text, str) else text:
+            file.write(piece.encode())
+
+
+def write_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Write lines, each with a line end."""
+    write_text(path, (f"{line}\n" for line in lines))
+
+
+def save_tensors(contents: dict[str, Any], path: str | Path) -> None:
+    """Write tensors and plain containers with torch.save."""
+    with whole_file(path) as file:
+        torch.save(contents, file)
+
+
+def load_tensors(path: str | Path) -> dict[str, Any]:
+    """Read what save_tensors wrote, to the CPU. Nothing in the file is executed (weights_only).
+
+    Raises:
+        RecipeError: missing or damaged file.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such model: run the stage that trains it") from None
+    except Exception as error:  # torch and pickle raise many kinds on a damaged file
+        raise RecipeError(f"{path}: not a model file of this recipe, or damaged: {error}") from error

@@ -1,0 +1,1 @@
+"""What an experiment directory holds, as records, tables and plots."""

@@ -1,0 +1,50 @@
+"""The AAM-softmax classifier over pseudo speakers."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class AamSoftmax(nn.Module):
+    """Additive angular margin softmax (Deng et al., CVPR 2019) over pseudo speakers.
+
+    Args:
+        inputs: embedding dimension D.
+        classes: number of clusters K.
+        scale: s.
+    """
+
+    def __init__(self, inputs: int, classes: int, scale: float):
+        super().__init__()
+        self.scale = scale
+        self.weight = nn.Parameter(torch.empty(classes, inputs))
+        nn.init.xavier_normal_(self.weight)
+
+    def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """(B, D) to cosines (B, K), in float32: half precision cannot tell angles near 0 apart."""
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return F.linear(F.normalize(embeddings.float(), dim=-1), F.normalize(self.weight.float(), dim=-1))
+
+
+def aam_losses(cosines: torch.Tensor, labels: torch.Tensor, scale: float, margin: float) -> torch.Tensor:
+    """AAM-softmax loss of each sample: -ln e^{s cos(th_y + m)} / (e^{s cos(th_y + m)} + sum_{j != y} e^{s cos th_j}).
+
+    Beyond th_y = pi - m, where cos(th + m) would rise again, the target falls on linearly, cos th - m sin m, so that
+    it stays monotonic (the rule of the ArcFace code).
+
+    Args:
+        cosines: (B, K).
+        labels: (B,) int64.
+        scale: s.
+        margin: m in radians, 0 for none.
+
+    Returns:
+        (B,) losses.
+    """
+    target = cosines.gather(1, labels.unsqueeze(1))
+    sine = (1 - target.square()).clamp(min=1e-12).sqrt()
+    with_margin = target * math.cos(margin) - sine * math.sin(margin)
+    with_margin = torch.where(target > -math.cos(margin), with_margin, target - margin * math.sin(margin))
+    return F.cross_entropy(scale * cosines.scatter(1, labels.unsqueeze(1), with_margin), labels, reduction="none")

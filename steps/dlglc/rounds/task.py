@@ -1,0 +1,169 @@
+"""A round of DLG-LC as a task of the training loop."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..console import log
+from ..data.crops import Batch
+from ..data.views import Views
+from ..settings.schema import DlglcSettings
+from ..training.distributed import Processes, unwrapped
+from ..training.optimiser import EpochMean
+from ..training.task import Figures, Task
+from .classifier import AamSoftmax
+from .gate import GateDecision, decide_gate
+from .loss import dlglc_loss
+from .records import EpochRecords
+
+SAID = {
+    "previous": "the mixture's densities do not cross between its means; the threshold of an earlier epoch stands in",
+    "posterior": "the mixture's densities do not cross between its means; the point of posterior 0.5 stands in",
+    "none": "the mixture's densities do not cross between its means; every label is trusted in this epoch",
+    "opened": "the threshold would keep next to nothing; every label is trusted in this epoch. A later gate.from_epoch "
+    "lets the losses fall first",
+}
+
+
+class EncoderWithClassifier(nn.Module):
+    """Filter bank energies (B, T, F) to cosines (B, K) with the class weights."""
+
+    def __init__(self, encoder: nn.Module, classifier: AamSoftmax):
+        super().__init__()
+        self.encoder, self.classifier = encoder, classifier
+
+    def forward(self, feats: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.encoder(feats))  # type: ignore[no-any-return]
+
+
+class DlgLc(Task):
+    """The gated and corrected loss of one round, and what it notes of every utterance.
+
+    Args:
+        settings: of conf/dlglc.yaml.
+        encoder: to start from.
+        labels: (N,) int64 clusters 0 to K-1, in the order of the data directory.
+        classes: K.
+        centroids: (K, D) class weights to start from; None = random ones.
+        views: from batches to features.
+        round_number: from 1.
+        processes: this one among those of the training.
+        out_dir: records go to OUT_DIR/gate.
+    """
+
+    def __init__(
+        self,
+        settings: DlglcSettings,
+        encoder: nn.Module,
+        labels: np.ndarray,
+        classes: int,
+        centroids: np.ndarray | None,
+        views: Views,
+        round_number: int,
+        processes: Processes,
+        out_dir: Path,
+    ):
+        self.settings, self.views, self.round_number, self.processes = settings, views, round_number, processes
+        self.gate_dir = out_dir / "gate"
+        self.labels = torch.from_numpy(labels).to(processes.device)
+        classifier = AamSoftmax(encoder.embedding_dim, classes, settings.scale)
+        if centroids is not None:
+            classifier.weight.data.copy_(torch.from_numpy(centroids))
+        self.module = processes.wrap(EncoderWithClassifier(encoder.train(), classifier))
+        self.encoder = encoder
+        self.records = EpochRecords(len(labels), processes)
+        self.previous_losses: torch.Tensor | None = None
+        self.last_threshold: float | None = None
+        self.mean = EpochMean(settings.average_epochs, settings.epochs)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the gate, by the losses of the epoch before."""
+        self.gate = self.decide(epoch)
+        if self.gate.how == "crossing":
+            self.last_threshold = self.gate.threshold
+        if self.gate.how in SAID:
+            log.info("gate: %s", SAID[self.gate.how])
+
+    def decide(self, epoch: int) -> GateDecision:
+        """This epoch's gate; open before gate.from_epoch."""
+        settings = self.settings.gate
+        losses = None if self.previous_losses is None else self.previous_losses.numpy()
+        if epoch + 1 < settings.from_epoch:
+            return GateDecision(math.inf, "off")
+        return decide_gate(settings, losses, self.last_threshold, self.round_number)
+
+    def step(self, batch: Batch, epoch: int, progress: float) -> tuple[torch.Tensor, Figures]:
+        settings, labels = self.settings, self.labels[batch["index"]]
+        cosines = self.module(self.views(batch, 0))
+        result = dlglc_loss(
+            cosines,
+            labels,
+            self.clean_cosines(batch) if self.corrects(epoch) else None,
+            self.gate.threshold,
+            scale=settings.scale,
+            margin=self.margin(progress),
+            temperature=settings.correction.temperature,
+            confidence=settings.correction.confidence,
+            hard=settings.correction.mode == "hard",
+        )
+        self.records.note(batch["index"], result)
+        right = (cosines.detach().argmax(-1) == labels).float().mean()
+        return result.total, {"accuracy": right, "aam": result.losses.mean()}
+
+    def margin(self, progress: float) -> float:
+        """The margin rises from 0 over the first margin_warmup_epochs."""
+        warm = self.settings.margin_warmup_epochs
+        return self.settings.margin * min(1.0, progress * self.settings.epochs / warm if warm else 1.0)
+
+    def corrects(self, epoch: int) -> bool:
+        """True if labels that the gate refuses are corrected in this epoch."""
+        correction = self.settings.correction
+        return correction.mode != "none" and epoch + 1 >= correction.from_epoch and math.isfinite(self.gate.threshold)
+
+    @torch.no_grad()
+    def clean_cosines(self, batch: Batch) -> torch.Tensor:
+        """Cosines of the clean view, with the batch's own statistics but without moving the running ones."""
+        norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 0.0
+        cosines: torch.Tensor = unwrapped(self.module)(self.views(batch, 0, augmented=False))
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
+        return cosines
+
+    def end_epoch(self, epoch: int) -> Figures:
+        self.records.gather()
+        if self.processes.first:
+            self.records.save(self.gate_dir / f"epoch{epoch + 1:02d}.npz")
+        shares = self.records.shares()
+        gated = math.isfinite(self.gate.threshold)
+        if gated and shares["kept"] > 0.999:
+            log.info("gate: it keeps every label: it has nothing to refuse, and costs nothing")
+        self.previous_losses = self.records.losses
+        self.mean.add(epoch, self.encoder.state_dict())
+        self.records = EpochRecords(len(self.labels), self.processes)
+        mixture = {f"mixture_{name}": values for name, values in (self.gate.mixture or {}).items()}
+        threshold = math.exp(self.gate.threshold) if gated else None
+        return {"gate": self.gate.how, "threshold": threshold, **mixture, **shares}
+
+    def final_state(self) -> dict[str, torch.Tensor]:
+        """The encoder to keep: the mean of the last epochs."""
+        return self.mean.of(self.encoder.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "previous": self.previous_losses,
+            "last_threshold": self.last_threshold,
+            "averaged": self.mean.sums,
+            **self.records.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.previous_losses, self.last_threshold = state["previous"], state["last_threshold"]
+        self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
+        self.records.load_state(state)

@@ -1,0 +1,1 @@
+"""Scores of verification trials, and error rates."""

@@ -1,0 +1,56 @@
+"""Score normalisation against a cohort: S-norm and AS-norm."""
+
+from multiprocessing.pool import ThreadPool
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+TILE = 1 << 23  # scores that a thread holds at once: 32 MB
+
+
+def cohort_statistics(x: np.ndarray, cohort: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each vector's scores against a cohort.
+
+    Args:
+        x, cohort: (N, D) and (M, D); scores are their inner products.
+        top: the highest scores alone (AS-norm), at most M; 0 or M = all of them (S-norm), from the cohort's moments.
+
+    Returns:
+        (N,) means and (N,) standard deviations, float32.
+    """
+    if top in (0, len(cohort)):
+        centre = cohort.mean(0, dtype=np.float64)
+        spread = np.cov(cohort.T.astype(np.float64), bias=True)
+        variance = np.einsum("nd,nd->n", x @ np.atleast_2d(spread), x)
+        return (x @ centre).astype(np.float32), _deviation(variance)
+    mean, deviation = np.empty(len(x), dtype=np.float32), np.empty(len(x), dtype=np.float32)
+    rows = max(1, TILE // len(cohort))
+
+    def tile(start: int) -> None:
+        scores = x[start : start + rows] @ cohort.T
+        scores.partition(len(cohort) - top, axis=1)
+        best = np.sort(scores[:, len(cohort) - top :], axis=1)  # in order, so that their sum has one rounding
+        mean[start : start + rows] = best.mean(1)
+        deviation[start : start + rows] = _deviation(best.var(1))
+
+    # Each thread takes a tile: the selection costs as much as the product, and BLAS would share out the product alone.
+    threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+    with threadpool_limits(1, "blas"), ThreadPool(threads) as pool:
+        pool.map(tile, range(0, len(x), rows), chunksize=1)
+    return mean, deviation
+
+
+def _deviation(variance: np.ndarray) -> np.ndarray:
+    """Square root, of at least 1e-6: a cohort of equal scores must not divide by zero."""
+    return np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
+
+
+def as_norm(scores: np.ndarray, enrol_statistics, test_statistics, rows, columns) -> np.ndarray:
+    """Adaptive symmetric score normalisation (Matejka et al., Interspeech 2017, AS-norm1); S-norm with all the cohort.
+
+    s' = ((s - mu_e) / sigma_e + (s - mu_t) / sigma_t) / 2, statistics over each side's own closest cohort members.
+    """
+    (enrol_mean, enrol_deviation), (test_mean, test_deviation) = enrol_statistics, test_statistics
+    return 0.5 * (
+        (scores - enrol_mean[rows]) / enrol_deviation[rows] + (scores - test_mean[columns]) / test_deviation[columns]
+    )

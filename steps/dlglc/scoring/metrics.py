@@ -1,0 +1,164 @@
+"""Error measures of verification trials, exact in the face of ties, all from one sort of the scores."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+from ..errors import RecipeError
+
+
+@dataclass
+class Roc:
+    """The ROC of T trials as its K corners, from accepting all to rejecting all, thresholds rising.
+
+    A trial is accepted when its score is at or above the threshold. Trials that tie are accepted or rejected together,
+    which makes a slanted edge. Between two corners the edge is straight, whatever weights the trials are given.
+
+    Attributes:
+        order: (T,) trials by rising score.
+        scores: (T,) in that order.
+        target: (T,) bool, whether each is a target trial, in that order.
+        below: (K,) trials under each corner's threshold, from 0 to T.
+    """
+
+    order: np.ndarray
+    scores: np.ndarray
+    target: np.ndarray
+    below: np.ndarray
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """(K,) least score that each corner accepts; infinity where it accepts none."""
+        return np.append(self.scores, np.inf)[self.below]
+
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """(K,) targets and (K,) nontargets rejected at each corner."""
+        missed = np.append(0, np.cumsum(self.target))[self.below]
+        return missed, self.below - missed
+
+
+def roc(scores: np.ndarray, target: np.ndarray) -> Roc:
+    """The ROC of (T,) scores and (T,) whether each is of a target trial.
+
+    Raises:
+        RecipeError: a class is missing, or a score is NaN.
+    """
+    scores, target = np.asarray(scores), np.asarray(target, dtype=bool)
+    if target.all() or not target.any():
+        kind = "nontarget" if target.all() else "target"
+        raise RecipeError(f"{len(target)} trials without a single {kind} one: error rates need both kinds")
+    if np.isnan(scores.min()):
+        raise RecipeError(f"trial {int(np.isnan(scores).argmax()) + 1} has the score NaN: extract and score again")
+    order = np.argsort(scores, kind="stable")
+    scores, target = scores[order], target[order]
+    # A corner parts two different scores where the kind of trial changes, or where a tie begins or ends.
+    new = scores[1:] != scores[:-1]
+    tied = np.concatenate([[False], ~new, [False]])
+    corner = new & ((target[1:] != target[:-1]) | tied[:-2] | tied[2:])
+    return Roc(order, scores, target, np.concatenate([[0], np.flatnonzero(corner) + 1, [len(scores)]]))
+
+
+def rates(missed: np.ndarray, rejected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """P_miss and P_fa at corners, from the targets and nontargets (or weights) that each rejects; the last, all."""
+    return missed / missed[-1], 1 - rejected / rejected[-1]
+
+
+def equal_error_rate(p_miss: np.ndarray, p_fa: np.ndarray) -> float:
+    """The rate at which P_miss = P_fa, on the straight edge between the corners where they cross, in [0, 1]."""
+    above = int(np.argmax(p_miss >= p_fa))
+    before = above - 1
+    gap_before, gap_above = p_fa[before] - p_miss[before], p_miss[above] - p_fa[above]
+    share = gap_before / (gap_before + gap_above)
+    return float(p_miss[before] + share * (p_miss[above] - p_miss[before]))
+
+
+def min_dcf(p_miss: np.ndarray, p_fa: np.ndarray, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+    """Least detection cost over all thresholds, normalised by the better of accepting and rejecting all (NIST SRE).
+
+    C = c_miss p_target P_miss + c_fa (1 - p_target) P_fa.
+    """
+    return float(_cost(p_miss, p_fa, p_target, c_miss, c_fa).min())
+
+
+def actual_dcf(curve: Roc, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+    """Detection cost at the Bayes threshold ln(c_fa (1 - p_target) / (c_miss p_target)), normalised as min_dcf is.
+
+    The scores must be log-likelihood ratios, natural logarithm. Others give a meaningless number.
+    """
+    threshold = math.log(c_fa * (1 - p_target) / (c_miss * p_target))
+    below = int(np.searchsorted(curve.scores, threshold))
+    missed, targets = np.count_nonzero(curve.target[:below]), np.count_nonzero(curve.target)
+    p_fa = 1 - (below - missed) / (len(curve.target) - targets)
+    return float(_cost(missed / targets, p_fa, p_target, c_miss, c_fa))
+
+
+def _cost(p_miss, p_fa, p_target, c_miss, c_fa):
+    cost = c_miss * p_target * p_miss + c_fa * (1 - p_target) * p_fa
+    return cost / min(c_miss * p_target, c_fa * (1 - p_target))
+
+
+def convex_hull(missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    """Those of the ROC's corners, given by counts, that are corners of its convex hull; their numbers, rising.
+
+    The pool-adjacent-violators algorithm finds them: between two of them no threshold is worth having, as some mixture
+    of theirs beats it (Brümmer, The BOSARIS Toolkit User Guide, 2011).
+    """
+    targets, trials = np.diff(missed), np.diff(missed + rejected)
+    return isotonic_regression(targets / trials, weights=trials).blocks
+
+
+def cllr(scores: np.ndarray, target: np.ndarray) -> float:
+    """Cost of log-likelihood ratios in bits (Brümmer and du Preez, 2006): 0 is perfect, 1 tells nothing."""
+    miss, false_alarm = np.logaddexp(0, -scores[target]).mean(), np.logaddexp(0, scores[~target]).mean()
+    return float((miss + false_alarm) / (2 * math.log(2)))
+
+
+def min_cllr(missed: np.ndarray, rejected: np.ndarray) -> float:
+    """Cllr after the best rising calibration, from the counts at the hull's corners: what remains is discrimination."""
+    targets, nontargets = np.diff(missed), np.diff(rejected)
+    with np.errstate(divide="ignore"):
+        ratio = np.log(targets) - np.log(nontargets) - math.log(targets.sum() / nontargets.sum())
+    miss = np.logaddexp(0, -ratio[targets > 0]) @ targets[targets > 0] / targets.sum()
+    false_alarm = np.logaddexp(0, ratio[nontargets > 0]) @ nontargets[nontargets > 0] / nontargets.sum()
+    return float((miss + false_alarm) / (2 * math.log(2)))
+
+
+def det_points(curve: Roc) -> np.ndarray:
+    """(H, 3) P_miss, P_fa and threshold at the corners of the ROC's convex hull, thresholds rising."""
+    missed, rejected = curve.counts()
+    hull = convex_hull(missed, rejected)
+    return np.stack([*rates(missed[hull], rejected[hull]), curve.thresholds[hull]], axis=1)
+
+
+def summary(
+    curve: Roc, p_targets: tuple[float, ...] = (0.01, 0.05), c_miss: float = 1.0, c_fa: float = 1.0, llr: bool = False
+) -> dict:
+    """EER in percent (of the plain ROC, and `eer_hull` of its convex hull) and minDCF, with the numbers of trials.
+
+    Args:
+        curve: of the trials.
+        p_targets, c_miss, c_fa: operating points; keys are mindcf_<p_target>.
+        llr: the scores are log-likelihood ratios: also actdcf_<p_target>, cllr and mincllr.
+
+    Raises:
+        RecipeError: an operating point makes no sense.
+    """
+    if not all(0 < p < 1 for p in p_targets) or min(c_miss, c_fa) <= 0:
+        raise RecipeError(f"p_target {p_targets}, costs {c_miss} and {c_fa}: 0 < p_target < 1 and costs above 0")
+    missed, rejected = curve.counts()
+    hull = convex_hull(missed, rejected)
+    p_miss, p_fa = rates(missed, rejected)
+    found = {
+        "eer": round(100 * equal_error_rate(p_miss, p_fa), 4),
+        "eer_hull": round(100 * equal_error_rate(p_miss[hull], p_fa[hull]), 4),
+    }
+    found |= {f"mindcf_{p:g}": round(min_dcf(p_miss[hull], p_fa[hull], p, c_miss, c_fa), 5) for p in p_targets}
+    if llr:
+        found |= {f"actdcf_{p:g}": round(actual_dcf(curve, p, c_miss, c_fa), 5) for p in p_targets}
+        found |= {
+            "cllr": round(cllr(curve.scores, curve.target), 5),
+            "mincllr": round(min_cllr(missed[hull], rejected[hull]), 5),
+        }
+    return found | {"num_target": int(missed[-1]), "num_nontarget": int(rejected[-1])}

@@ -1,0 +1,252 @@
+"""PLDA as the two-covariance model, after LDA, centring and length normalisation.
+
+x = mu + y + e with y ~ N(0, B) shared by a speaker's utterances and e ~ N(0, W) (Brümmer and de Villiers, Odyssey 2010;
+Sizov, Lee, Kinnunen, 2014). EM is exact; a speaker enters only through his number of utterances and their sum, and in
+the basis where W = I and B is diagonal all speakers are updated at once, whatever their numbers of utterances.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.linalg import eigh
+
+from ..errors import RecipeError
+from ..vectors import group_means
+
+
+@dataclass
+class Plda:
+    """A trained back-end: u = diagonal' · unit(lda' · (x - mean) - centre) has W = I and B = diag(psi).
+
+    Attributes:
+        mean: (D,) of the training embeddings.
+        lda: (D, d).
+        centre: (d,) subtracted after the LDA; 0 but for rounding, kept for other tools.
+        diagonal: (d, d) joint diagonalisation of W and B, applied to (z - mu).
+        mu: (d,) mean of the length-normalised vectors.
+        psi: (d,) between-speaker variances where the within-speaker ones are 1.
+    """
+
+    mean: np.ndarray
+    lda: np.ndarray
+    centre: np.ndarray
+    mu: np.ndarray
+    diagonal: np.ndarray
+    psi: np.ndarray
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """(N, D) embeddings to (N, d) vectors u."""
+        return (length_normalise((x - self.mean) @ self.lda - self.centre) - self.mu) @ self.diagonal
+
+    def sides(self, enrol: np.ndarray, test: np.ndarray, counts: np.ndarray | None = None) -> tuple:
+        """Vectors whose inner products are log-likelihood ratios: LLR(i, j) = left[i] · right[j].
+
+        With one enrolment utterance, per dimension and with a = psi, the ratio is
+        ln N([u1 u2]; 0, [[1+a, a], [a, 1+a]]) - ln N(u1; 0, 1+a) - ln N(u2; 0, 1+a). With n of them, by the book, it is
+        ln N(u2; m, 1+v) - ln N(u2; 0, 1+a), where N(m, v) is the speaker's posterior after the n: v = a / (1 + n a),
+        m = n v (their mean).
+
+        Args:
+            enrol, test: (E, d), (T, d) from transform; `enrol` the mean over an enrolment's utterances.
+            counts: (E,) utterances of each enrolment; None = each mean counts as a single one.
+
+        Returns:
+            (E, K) and (T, K) float32, K = d + 2, or 2 d + 1 where counts are given.
+        """
+        a = self.psi
+        if counts is None:
+            square = -0.5 * (a * a / ((1 + a) * (1 + 2 * a)))
+            half = 0.25 * np.sum(2 * np.log1p(a) - np.log1p(2 * a))  # of the constant; each side brings one
+            left = [enrol * (a / (1 + 2 * a)), (half + enrol**2 @ square)[:, None], np.ones((len(enrol), 1))]
+            right = [test, np.ones((len(test), 1)), (half + test**2 @ square)[:, None]]
+        else:
+            n = np.asarray(counts, dtype=np.float64)[:, None]
+            v = a / (1 + n * a)
+            m = n * v * enrol
+            own = 0.5 * np.sum(np.log1p(a) - np.log1p(v) - m * m / (1 + v), axis=1, keepdims=True)
+            left = [m / (1 + v), own, 0.5 / (1 + a) - 0.5 / (1 + v)]
+            right = [test, np.ones((len(test), 1)), test**2]
+        return np.concatenate(left, 1).astype(np.float32), np.concatenate(right, 1).astype(np.float32)
+
+
+class PldaBackend:
+    """PLDA as a back-end of scoring (scoring/backends.py).
+
+    Args:
+        model: trained.
+        exact: a model of several utterances counts as so many; False = their mean counts as one utterance.
+    """
+
+    def __init__(self, model: Plda, exact: bool):
+        self.model, self.exact = model, exact
+        self.represent = model.transform
+        self.sides = model.sides
+
+    def enrol(self, vectors: np.ndarray, rows: np.ndarray, models: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Means over each model's utterances, and their numbers if the ratio is to be exact."""
+        means, sizes = group_means(vectors, rows, models)
+        return means, sizes if self.exact else None
+
+    def cohort(self, vectors: np.ndarray, rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+        """Means of clusters, each as one utterance."""
+        return group_means(vectors, rows, clusters)[0]
+
+
+def length_normalise(x: np.ndarray) -> np.ndarray:
+    """Rows at length sqrt(d) (Garcia-Romero and Espy-Wilson, Interspeech 2011)."""
+    return x * (np.sqrt(x.shape[1]) / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
+
+
+def train_plda(x, labels, lda_dim: int, min_class_size: int, iterations: int) -> tuple[Plda, list[float]]:
+    """Train LDA and PLDA.
+
+    Args:
+        x: (N, D) embeddings.
+        labels: (N,) classes.
+        lda_dim: d, cut to what the data supports: min(D, classes - 1).
+        min_class_size: smaller classes are left out.
+        iterations: of EM.
+
+    Returns:
+        the model, and the mean log-likelihood per vector before each EM step, in nats.
+
+    Raises:
+        RecipeError: fewer than two classes are large enough, or none has two vectors.
+    """
+    _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    used = sizes[labels] >= min_class_size
+    if len(np.unique(labels[used])) < 2 or sizes[sizes >= min_class_size].max(initial=0) < 2:
+        raise RecipeError(
+            f"PLDA: {np.sum(sizes >= min_class_size)} classes have {min_class_size} or more utterances, two must: "
+            "lower min_class_size, or ask for fewer clusters"
+        )
+    x = x[used].astype(np.float64)
+    _, labels = np.unique(labels[used], return_inverse=True)
+    mean = x.mean(0)
+    lda = train_lda(x - mean, labels, lda_dim)
+    z = (x - mean) @ lda
+    centre = z.mean(0)
+    z = length_normalise(z - centre)
+    mu = z.mean(0)
+    between, within, likelihoods = fit_two_covariance(z - mu, labels, iterations)
+    psi, diagonal = eigh(between, within)  # diagonal' W diagonal = I, diagonal' B diagonal = psi
+    order = np.argsort(-psi)
+    return Plda(mean, lda, centre, mu, diagonal[:, order], np.maximum(psi[order], 0.0)), likelihoods
+
+
+def scatter(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Total scatter of centred x, class sizes (I,), class sums (I, D), within-class scatter."""
+    sizes = np.bincount(labels).astype(np.float64)
+    order = np.argsort(labels, kind="stable")
+    sums = np.add.reduceat(x[order], np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(int), axis=0)
+    total = x.T @ x
+    return total, sizes, sums, total - (sums / sizes[:, None]).T @ sums
+
+
+def train_lda(x: np.ndarray, labels: np.ndarray, dim: int) -> np.ndarray:
+    """Directions (D, d) of the largest between-to-within ratio of centred x, at most classes - 1 of them."""
+    total, sizes, _, within = scatter(x, labels)
+    within = within / len(x)
+    # Few utterances leave `within` singular: a small share of its trace on the diagonal keeps it regular.
+    within[np.diag_indices_from(within)] += 1e-4 * np.trace(total) / total.size**0.5 / len(x)
+    _, directions = eigh(total / len(x) - within, within)
+    return directions[:, ::-1][:, : max(1, min(dim, x.shape[1], len(sizes) - 1))]
+
+
+def fit_two_covariance(
+    x: np.ndarray, labels: np.ndarray, iterations: int
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """EM for B and W on centred x.
+
+    Args:
+        x: (N, d) float64 of mean 0.
+        labels: (N,) 0 to I-1, none empty.
+
+    Returns:
+        B, W (d, d) and the mean log-likelihood per vector of the model before each step, nats.
+    """
+    count, d = x.shape
+    total, sizes, sums, scatter_within = scatter(x, labels)
+    # Where W vanishes in some direction (duplicates, fewer vectors than dimensions) densities would be infinite.
+    variance = np.trace(total) / count / d
+    floor = max(variance, 1e-30) * np.eye(d)
+    within = scatter_within / count + 1e-6 * floor
+    means = sums / sizes[:, None]
+    between = means.T @ means / len(sizes)
+    n = sizes[:, None]
+    likelihoods = []
+    for _ in range(iterations):
+        psi, basis = eigh(between, within)  # basis' W basis = I, basis' B basis = diag(psi)
+        psi = np.maximum(psi, 0)
+        back = basis.T @ within  # inverse of basis
+        s, t = sums @ basis, basis.T @ total @ basis
+        covariance = psi / (1 + n * psi)  # of every class's y given its vectors, diagonal
+        y = covariance * s  # its mean
+        # ln p(class) = ln of its vectors as if y were 0, + the posterior's share
+        alone = -0.5 * (count * (d * np.log(2 * np.pi) - 2 * np.linalg.slogdet(basis)[1]) + np.trace(t))
+        likelihoods.append(float((alone + 0.5 * np.sum(s * y - np.log1p(n * psi))) / count))
+        cross = y.T @ s
+        between = (y.T @ y + np.diag(covariance.sum(0))) / len(sizes)
+        within = (t - cross - cross.T + (n * y).T @ y + np.diag((n * covariance).sum(0))) / count
+        between, within = back.T @ between @ back, back.T @ within @ back + 1e-12 * floor
+        between, within = 0.5 * (between + between.T), 0.5 * (within + within.T)
+    return between, within, likelihoods
+
+
+def adapt_plda(model: Plda, x: np.ndarray, within: float, between: float, mean_shift: float) -> Plda:
+    """Move a model to unlabelled embeddings of another domain, as Kaldi's ivector-adapt-plda does.
+
+    Where B + W = I, the principal directions of the new domain's covariance tell where it varies more than the model
+    expects: what exceeds 1 is shared out between W and B. Where it varies less, nothing is changed. Both means become
+    the new domain's (Kaldi, src/ivector/plda.cc, PldaUnsupervisedAdaptor).
+
+    Args:
+        x: (N, D) embeddings.
+        within, between: shares of the excess.
+        mean_shift: weight of the squared shift of the mean, which is added to the new domain's covariance.
+
+    Raises:
+        RecipeError: fewer than two embeddings.
+    """
+    if len(x) < 2:
+        raise RecipeError(f"PLDA adaptation: {len(x)} embeddings have no covariance: give thousands")
+    mean = x.mean(0, dtype=np.float64)
+    u = replace(model, mean=mean).transform(x.astype(np.float64))
+    shift = u.mean(0)
+    # In the basis v the model's B + W = I.
+    to_v = 1 / np.sqrt(1 + model.psi)
+    variance, directions = np.linalg.eigh(
+        to_v[:, None] * (np.cov(u.T, bias=True).reshape(len(shift), -1) + mean_shift * np.outer(shift, shift)) * to_v
+    )
+    excess = (directions * np.maximum(variance - 1, 0)) @ directions.T
+    psi, basis = eigh(np.diag(model.psi * to_v**2) + between * excess, np.diag(to_v**2) + within * excess)
+    order = np.argsort(-psi)
+    diagonal = model.diagonal @ (to_v[:, None] * basis[:, order])
+    mu = model.mu + shift @ np.linalg.inv(model.diagonal)
+    return replace(model, mean=mean, mu=mu, diagonal=diagonal, psi=np.maximum(psi[order], 0.0))
+
+
+def save_plda(path, model: Plda) -> None:
+    """Write all arrays as .npz, atomically."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".tmp.npz")
+    np.savez(part, **vars(model))
+    os.replace(part, path)
+
+
+def load_plda(path) -> Plda:
+    """Read what save_plda wrote.
+
+    Raises:
+        RecipeError: missing or damaged file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Plda(**arrays)
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such PLDA model: run steps/train_plda.py first") from None
+    except Exception as error:  # numpy raises many kinds on a damaged file
+        raise RecipeError(f"{path}: not a PLDA model of this recipe: {error}") from error

@@ -1,0 +1,76 @@
+"""Optimiser, learning rate, gradient clipping, and the mean of the last epochs' weights."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..settings.schema import OptimiserSettings
+
+
+def build_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
+    """The optimiser that the section `optimiser` describes. Its rate is set before each step (learning_rate)."""
+    groups = parameter_groups(module, settings.weight_decay)
+    # One kernel for all tensors on a GPU. The CPU's fused one rounds differently and is not quicker here.
+    fused: dict[str, Any] = {"fused": True} if groups[0]["params"][0].is_cuda else {"foreach": True}
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, nesterov=settings.nesterov, **fused)
+    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), **fused)
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices only, none on biases and other 1-D tensors."""
+    decay = [p for p in module.parameters() if p.ndim > 1]
+    plain = [p for p in module.parameters() if p.ndim <= 1]
+    return [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+
+
+def learning_rate(settings: OptimiserSettings, epoch: float, epochs: int, batch_size: int) -> float:
+    """Linear warm-up, then a half cosine or an exponential to `final_lr`.
+
+    Args:
+        epoch: time in epochs, fractional.
+        epochs: of the run.
+        batch_size: utterances per step over all processes; rates scale with batch_size / scale_batch unless that is 0.
+    """
+    scale = batch_size / settings.scale_batch if settings.scale_batch else 1.0
+    peak, last, warm = settings.lr * scale, settings.final_lr * scale, settings.warmup_epochs
+    if epoch < warm:
+        return peak * epoch / warm
+    share = (epoch - warm) / max(epochs - warm, 1e-9)
+    if settings.schedule == "cosine":
+        return last + (peak - last) * (1 + math.cos(math.pi * share)) / 2
+    return peak * (last / peak) ** share
+
+
+@torch.no_grad()
+def clip_each(parameters: Iterable[nn.Parameter], limit: float) -> None:
+    """Scale every gradient tensor whose own norm is above `limit` down to it (per tensor, not over all)."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    norms = torch._foreach_norm(grads)
+    torch._foreach_mul_(grads, [(limit / (n + 1e-6)).clamp(max=1.0) for n in norms])
+
+
+class EpochMean:
+    """Mean of an encoder over the last epochs of a run (checkpoint averaging), batch norm's statistics included.
+
+    Args:
+        count: epochs to average, 1 = the last one only.
+        epochs: of the run; what is added before the last `count` of them is left out.
+    """
+
+    def __init__(self, count: int, epochs: int):
+        self.first, self.count = epochs - count, min(count, epochs)
+        self.sums: dict[str, torch.Tensor] = {}
+
+    def add(self, epoch: int, state: dict[str, torch.Tensor]) -> None:
+        """Take in the encoder's state_dict at the end of an epoch (from 0)."""
+        if epoch >= self.first:
+            for name, value in state.items():
+                self.sums[name] = self.sums.get(name, 0) + value.double()
+
+    def of(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The mean in the types of `state`; `state` itself before any epoch was added."""
+        return {k: (self.sums[k] / self.count).to(v.dtype) if self.sums else v for k, v in state.items()}
