@@ -3,6 +3,7 @@
 # training in which a dynamic loss gate refuses and the model itself corrects unreliable labels (arXiv 2208.01928).
 #
 #   ./run.sh                                                    everything, on the embedded mini corpus
+#   ./run.sh --corpus folder --corpus-dir ~/speech              your own audio, any format, without a label
 #   ./run.sh --corpus speechocean762 --corpus-dir /corpora/speechocean762
 #   ./run.sh --stage 3 --stop-stage 6                           from DINO to scores
 #   ./run.sh --set dino.epochs=4 --set augment.probability=0    any key of any file in conf/
@@ -13,9 +14,14 @@ cd "$(dirname "$0")"
 # begin options
 stage=0          # first stage: 0 corpus, 1 data, 2 features, 3 DINO, 4 pseudo labels, 5 rounds, 6 scores, 7 report
 stop_stage=7     # last stage
-corpus=mini      # mini, speechocean762 or voxceleb: chooses conf/<corpus>/ and local/prepare_<corpus>.py
+corpus=mini      # mini, folder, speechocean762 or voxceleb: chooses conf/<corpus>/ and local/prepare_<corpus>.py
 corpus_dir=      # where the corpus is, or where stage 0 puts it; empty = data/<corpus>/corpus
 prepare=         # further options of local/prepare_<corpus>.py, e.g. "--partial"
+folders=nothing  # --corpus folder: what sub-folders mean: nothing, session or speaker
+labels=          # --corpus folder: "path speaker [session]" lines of a few files, for evaluation; they are not trained on
+held_out=        # --corpus folder: a folder with one sub-folder for each person, for evaluation
+channels=mix     # --corpus folder: of files with several channels: mix them down, or split them
+max_unusable=    # share of the recordings that may be left out as damaged; empty = 0.1 of a folder, none of others
 pack=true        # copy all audio into arks, the quickest to read; false = leave it where it is
 musan=           # folder of MUSAN for the noise; empty = synthetic noise
 rirs_noises=     # folder of RIRS_NOISES for the rooms; empty = synthetic ones
@@ -25,7 +31,7 @@ exp=             # where models, scores and the report go, under exp/; empty = e
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
 initial_model=   # model.pt whose encoder DINO starts from; empty = random weights
 initial=dino     # encoder that each round starts from: dino, previous (the round before), or another system of <exp>
-labels=          # of the first round, "utterance label" lines of your own; empty = the clusters of its first encoder
+first_labels=    # of the first round, "utterance label" lines of your own; empty = the clusters of its first encoder
 variant=round    # name of the rounds: <exp>/<variant>1, <variant>2, …; another one stands beside the first
 systems=         # that stage 6 scores; empty = mfcc, untrained, dino and the rounds
 seed=0           # of everything that is drawn
@@ -47,11 +53,16 @@ check_settings
 embed() { # SYSTEM SET
   map --gpu "$((ngpu > 0))" "$data/$2" "$exp/$1/$2" embedding.scp steps/extract_embeddings.py "$exp/$1/model.pt"
 }
-make_clusters() { # SYSTEM
+make_clusters() { # SYSTEM [SYSTEM-BEFORE]
   local out=$exp/$1/clusters
   job "$exp/$1/log/cluster.log" steps/cluster.py "${cluster_settings[@]}" --seed "$seed" \
     "$exp/$1/train/embedding.scp" "$out"
-  here steps/cluster_quality.py "$out/utt2cluster" "$data/train/utt2spk.truth" "$out/quality.json"
+  if has_truth; then
+    here steps/cluster_quality.py "$out/utt2cluster" "$data/train/utt2spk.truth" "$out/quality.json"
+  else
+    job "$exp/$1/log/assess.log" steps/assess_clusters.py "${cluster_settings[@]}" --seed "$seed" --data "$data/train" \
+      ${2:+--before "$exp/$2/clusters/utt2cluster"} "$exp/$1/train/embedding.scp" "$out"
+  fi
 }
 score() { # SYSTEM NAME OPTION...: every trial list of the evaluation set
   local list out
@@ -65,20 +76,22 @@ score() { # SYSTEM NAME OPTION...: every trial list of the evaluation set
 
 if begin 0 "the corpus"; then
   here "local/prepare_$corpus.py" corpus "$corpus_dir" "${prepare_options[@]}"
+  estimate_times
 fi
 
 if begin 1 "data preparation"; then
   here "local/prepare_$corpus.py" data "$corpus_dir" "$data/local" "${prepare_options[@]}"
-  for part in train eval; do
-    map "$data/local/$part" "$data/$part" wav.scp,utt2dur,utt2num_samples steps/pack_audio.py "${pack_options[@]}"
-    copy_tables "$data/local/$part" "$data/$part"
+  for part in $(parts_of "$data/local"); do
+    map "$data/local/$part" "$data/$part" recordings,wav.scp,utt2dur,utt2num_samples,utt2reco,utt2segment \
+      steps/pack_audio.py --keep-going "${pack_options[@]}" "$(cutting "$part")"
+    here steps/finish_data.py --max-unusable "$max_unusable" "$data/local/$part" "$data/$part"
     here utils/validate_data_dir.sh --no-feats --no-text --unlabelled true "$data/$part"
   done
   here local/prepare_noise.py --speech "$data/train" "${noise_options[@]}" "$data"
 fi
 
 if begin 2 "features"; then
-  for part in train eval; do
+  for part in $(parts_of "$data"); do
     map "$data/$part" "$data/$part" feats.scp,utt2num_frames steps/make_fbank.py "${fbank_settings[@]}"
   done
 fi
@@ -104,19 +117,20 @@ if begin 5 "rounds of dynamic loss gate and label correction"; then
     from=$initial
     [ "$initial" != previous ] || from=$previous
     system=$variant$round
-    labels=${labels:-$exp/$previous/clusters/utt2cluster}
+    pseudo=${first_labels:-$exp/$previous/clusters/utt2cluster}
     train "$exp/$system" steps/train_dlglc.py "${dlglc_settings[@]}" "${training_options[@]}" --round "$round" \
-      --embeddings "$exp/$from/train/embedding.scp" "$data/train" "$labels" "$exp/$from/model.pt" "$exp/$system"
-    here steps/gate_quality.py "$exp/$system" "$labels" "$data/train/utt2spk.truth"
+      --embeddings "$exp/$from/train/embedding.scp" "$data/train" "$pseudo" "$exp/$from/model.pt" "$exp/$system"
+    if has_truth; then here steps/gate_quality.py "$exp/$system" "$pseudo" "$data/train/utt2spk.truth"; fi
     embed "$system" train
-    make_clusters "$system"
-    previous=$system labels=
+    make_clusters "$system" "$previous"
+    previous=$system first_labels=
   done
 fi
 
 if begin 6 "scoring"; then
   for system in "${scored[@]}"; do
     if [ "$system" = mfcc ]; then
+      has_trials || continue
       for part in train eval; do
         job "$exp/mfcc/log/$part.log" local/mfcc_baseline.py "$data/$part" "$exp/mfcc/$part"
       done
@@ -124,11 +138,12 @@ if begin 6 "scoring"; then
       continue
     fi
     train_scp=$exp/$system/train/embedding.scp clusters=$exp/$system/clusters/utt2cluster
+    job "$exp/$system/log/train_plda.log" steps/train_plda.py "${backend_settings[@]}" \
+      "$train_scp" "$clusters" "$exp/$system/plda.npz"
+    has_trials || continue
     embed "$system" eval
     score "$system" cosine --backend cosine
     score "$system" asnorm --backend cosine --cohort "$train_scp" --cohort-clusters "$clusters"
-    job "$exp/$system/log/train_plda.log" steps/train_plda.py "${backend_settings[@]}" \
-      "$train_scp" "$clusters" "$exp/$system/plda.npz"
     score "$system" plda --backend plda --plda "$exp/$system/plda.npz"
   done
 fi

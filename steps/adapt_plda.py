@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""PLDA moved to the speech of another domain by unlabelled embeddings: its mean, and the variance it did not expect.
+"""Adapt a PLDA model to the speech of another domain with unlabelled embeddings.
 
-Reads   PLDA_FILE (train_plda.py), EMBEDDING_SCP of the new domain, thousands of utterances of many speakers.
-Writes  OUT_FILE, an .npz that score_trials.py --backend plda takes.
+The mean becomes that of the new domain. The variance that the model does not expect is shared between the
+within-speaker and the between-speaker covariance (adapt_within and adapt_between in conf/backend.yaml).
+
+Reads   PLDA_FILE (from train_plda.py), EMBEDDING_SCP of the new domain: thousands of utterances of many speakers.
+Writes  OUT_FILE, an .npz for score_trials.py --backend plda.
 
 Example
     steps/adapt_plda.py exp/voxceleb/round5/plda.npz exp/mine/train/embedding.scp exp/mine/plda_adapted.npz
@@ -12,8 +15,7 @@ from pathlib import Path
 
 from dlglc import console
 from dlglc.console import log
-from dlglc.data.arks import read_embeddings
-from dlglc.errors import RecipeError
+from dlglc.data.arks import check_dimension, read_embeddings
 from dlglc.scoring.plda import adapt_plda, load_plda, save_plda
 from dlglc.settings import add_settings_options, settings_of
 from dlglc.settings.schema import BackendSettings
@@ -30,15 +32,11 @@ def main() -> None:
     settings = settings_of(BackendSettings, args)
     model = load_plda(args.plda_file)
     _, matrix = read_embeddings(args.embedding_scp)
-    if matrix.shape[1] != len(model.mean):
-        raise RecipeError(
-            f"{args.embedding_scp}: {matrix.shape[1]} dimensions, {args.plda_file} was trained on {len(model.mean)}: "
-            "extract both with one model"
-        )
+    check_dimension(args.embedding_scp, matrix.shape[1], len(model.mean), f"{args.plda_file} was trained on")
     adapted = adapt_plda(model, matrix, settings.adapt_within, settings.adapt_between, settings.adapt_mean)
     save_plda(args.out_file, adapted)
     log.info(
-        "%d embeddings: sum of between-speaker variances over within %.3g, before %.3g",
+        "%d embeddings: sum of between-speaker over within-speaker variances %.3g, before the adaptation %.3g",
         len(matrix), adapted.psi.sum(), model.psi.sum(),
     )  # fmt: skip
 

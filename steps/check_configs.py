@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Look at all settings before hours are spent: every key known, every value allowed, none that cancel each other.
+"""Check all settings before a long run: every key is known, every value is allowed, no settings contradict each other.
 
-Reads   the files conf/<idea>.yaml that are named (one per idea), and DATA_DIR/utt2spk where it is there already.
-Writes  nothing; leaves with an error that names file, line and remedy. With --show, the settings that differ from the
+Reads   one file conf/<idea>.yaml per idea, and DATA_DIR/utt2spk if it exists.
+Writes  nothing. A wrong setting is an error with file, line and remedy. With --show, the settings that differ from the
         defaults go to the terminal.
 
 Example
@@ -22,10 +22,15 @@ from dlglc.settings.schema import ClusterSettings, FbankSettings
 
 def main() -> None:
     parser = console.parser(__doc__)
-    parser.add_argument("--data", type=Path, metavar="DATA_DIR", help="training data, if it is prepared")
+    parser.add_argument("--data", type=Path, metavar="DATA_DIR", help="training data; it need not exist yet")
     parser.add_argument("--show", action="store_true", help="print the settings that differ from the defaults")
     parser.add_argument(
-        "--set", metavar="IDEA.KEY=VALUE", nargs="+", action="extend", default=[], help="change keys of any file"
+        "--set",
+        metavar="IDEA.KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="change a key of one of the files",
     )
     parser.add_argument("configs", nargs="+", metavar="YAML", type=Path)
     args = parser.parse_args()
@@ -34,12 +39,13 @@ def main() -> None:
         idea = word.partition("=")[0].partition(".")[0]
         if idea not in SCHEMAS or "." not in word.partition("=")[0]:
             raise RecipeError(
-                f"--set {word}: begin with the name of a file in conf/: IDEA.KEY=VALUE, IDEA one of "
+                f"--set {word}: write IDEA.KEY=VALUE, where IDEA is the name of a file in conf/: "
                 f"{', '.join(SCHEMAS)}{nearest(idea, SCHEMAS)}"
             )
     for path in args.configs:
         if path.stem not in SCHEMAS:
-            raise RecipeError(f"{path}: settings are in {', '.join(f'{idea}.yaml' for idea in SCHEMAS)}")
+            names = ", ".join(f"{idea}.yaml" for idea in SCHEMAS)
+            raise RecipeError(f"{path}: unknown name of a settings file: rename it to one of {names}")
         words = [word for word in args.set if word.startswith(f"{path.stem}.")]
         schema = SCHEMAS[path.stem]
         check(path, load_settings(schema, path, words), args.data)
@@ -48,7 +54,13 @@ def main() -> None:
 
 
 def check(path: Path, settings: Settings, data: Path | None) -> None:
-    """What a key's own type and range cannot tell."""
+    """Check what depends on more than the settings themselves: the mel filters, and the size of the data.
+
+    Args:
+        path: the settings file, for messages.
+        settings: of this file.
+        data: training data directory, or None.
+    """
     if isinstance(settings, FbankSettings):
         try:
             Fbank(settings)
@@ -59,12 +71,12 @@ def check(path: Path, settings: Settings, data: Path | None) -> None:
         if settings.num_clusters > utterances:
             raise RecipeError(
                 f"{path}: num_clusters {settings.num_clusters}: {data} has {utterances} utterances: set fewer "
-                "clusters, about one and a half times the speakers you expect"
+                "clusters, about 1.5 times the number of speakers that you expect"
             )
 
 
 def show(schema: type[Settings], path: Path, words: list[str]) -> None:
-    """What differs from conf/<idea>.yaml, a line each: key, value, default, and where it was set."""
+    """Print the settings that differ from conf/<idea>.yaml: key, value, default, and the place where it was set."""
     for change in changes(schema, path, words):
         print(f"  {schema.idea}.{change.key} = {change.value}  (default {change.default}; {change.where})")
 

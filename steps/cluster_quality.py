@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""For reporting only: how well clusters agree with the true speakers, as one JSON object.
+"""Agreement of clusters with the true speakers, as one JSON object. For reports only: no training uses it.
 
-Reads   UTT2CLUSTER, TRUTH (a utt2spk.truth; utterances without a true speaker are left out).
-Writes  the object to the terminal, and to OUT_JSON where one is named: nmi (arithmetic), ari, purity (share of
-        utterances whose cluster's commonest speaker is theirs), accuracy (after the best one-to-one matching),
-        and the numbers of clusters, of speakers, of utterances, and of clusters with a single utterance (singletons).
+Reads   UTT2CLUSTER, TRUTH (a utt2spk.truth). Utterances without a true speaker are left out.
+Writes  the object to the terminal, and to OUT_JSON if it is given. Its keys:
+            nmi           normalised mutual information (arithmetic mean)
+            ari           adjusted Rand index
+            purity        share of utterances whose speaker is the most frequent one of their cluster
+            accuracy      share of utterances in the best one-to-one matching of clusters and speakers
+            num_clusters, num_speakers, num_utterances
+            singletons    number of clusters with one utterance
 
 Example
     steps/cluster_quality.py exp/mini/dino/clusters/utt2cluster data/mini/train/utt2spk.truth
@@ -30,7 +34,7 @@ def main() -> None:
     clusters, truth = read_table(args.utt2cluster), read_table(args.truth)
     known = [utt for utt in clusters if utt in truth]
     if not known:
-        raise RecipeError(f"{args.truth}: not one utterance of {args.utt2cluster} in it: is it of another corpus?")
+        raise RecipeError(f"{args.truth}: has no utterance of {args.utt2cluster}: give the file of the same corpus")
     text = json.dumps(cluster_quality([clusters[utt] for utt in known], [truth[utt] for utt in known]))
     print(text)
     if args.out_json:

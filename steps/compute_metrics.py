@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Error rates of a score file: EER (percent) and minDCF at p_target 0.01 and 0.05, as one JSON object.
 
-eer is where P_miss = P_fa on the ROC, linear between its corners; eer_hull is the same on the ROC's convex hull (a
-little lower). minDCF is normalised by the better of accepting all and rejecting all.
+eer is the rate at which P_miss = P_fa on the ROC, whose corners are joined by straight lines. eer_hull is the same on
+the convex hull of the ROC, and a little lower. minDCF is normalised by the better of accepting all trials and
+rejecting all trials.
 
-With --utt2spk, each rate has its 95 % interval as <rate>_ci, from draws of speakers. With --against, the object
-`against` tells for each rate the difference to OTHER_SCORES on the same trials (this file's less the other's), its 95 %
-interval under the same draws for both, and the share of the draws in which it is above 0.
+With --utt2spk, each rate has a 95 % interval, <rate>_ci, from draws of speakers. With --against, the object `against`
+has for each rate
+    <rate>_difference     this file's rate minus that of OTHER_SCORES, on the same trials
+    <rate>_difference_ci  its 95 % interval; both files are resampled with the same draws
+    <rate>_share_above    share of the draws in which the difference is above 0
 
-Reads   SCORES (`enrol test score`), TRIALS (`enrol test target|nontarget`), both in any order.
-Writes  the object to the terminal, and to OUT_JSON where one is named; --det's table.
+Reads   SCORES (`enrol test score` lines), TRIALS (`enrol test target|nontarget` lines), both in any order.
+Writes  the object to the terminal, and to OUT_JSON if it is given; with --det, a table of the ROC.
 
 Example
     steps/compute_metrics.py exp/mini/dino/scores/cosine data/mini/eval/trials
@@ -23,10 +26,10 @@ from pathlib import Path
 import numpy as np
 
 from dlglc import console
-from dlglc.data.tables import read_table, read_trials
+from dlglc.data.tables import read_trials
 from dlglc.errors import RecipeError
-from dlglc.extras.bootstrap import bootstrap, interval
-from dlglc.files import write_text
+from dlglc.extras.intervals import trial_speakers, with_intervals
+from dlglc.files import write_lines, write_text
 from dlglc.scoring.metrics import det_points, roc, summary
 from dlglc.scoring.scores import read_scores
 
@@ -43,8 +46,8 @@ def main() -> None:
         "--det", type=Path, metavar="TABLE", help="write P_miss, P_fa and threshold at each corner of the ROC's hull"
     )
     parser.add_argument(
-        "--utt2spk", type=Path, help="true speakers of the trials' utterances: add intervals. A model that it does not "
-        "name must bear the name of its speaker"
+        "--utt2spk", type=Path, help="true speakers of the trials' utterances: add intervals. An enrolment model that "
+        "this table does not have must have the name of its speaker"
     )  # fmt: skip
     parser.add_argument("--against", type=Path, metavar="OTHER_SCORES", help="add differences to these; with --utt2spk")
     parser.add_argument("--draws", type=int, default=1000, help="of speakers, for the intervals (default: 1000)")
@@ -56,54 +59,25 @@ def main() -> None:
     if args.against and not args.utt2spk:
         raise RecipeError("--against needs --utt2spk, the speakers that are drawn")
     if args.draws < 1:
-        raise RecipeError(f"--draws {args.draws}: give a number of draws, 1000 or more for an interval to rely on")
+        raise RecipeError(f"--draws {args.draws}: must be 1 or more; a reliable interval needs 1000 or more")
 
     enrol, test, target = read_trials(args.trials)
-    files = [args.scores, *([args.against] if args.against else [])]
-    curves = [roc(read_scores(file, enrol, test, args.trials), np.array(target)) for file in files]
-    operation = (tuple(sorted({0.01, 0.05, *args.p_target})), args.c_miss, args.c_fa)
-    record = summary(curves[0], *operation, args.llr)
+    curve = roc(read_scores(args.scores, enrol, test, args.trials), np.array(target))
+    points = (tuple(sorted({0.01, 0.05, *args.p_target})), args.c_miss, args.c_fa)
+    record = summary(curve, *points, args.llr)
     if args.utt2spk:
-        speakers = speakers_of(enrol, test, target, args.utt2spk, args.trials)
-        drawn = bootstrap(curves, *speakers, *operation, args.draws, args.seed)
-        names = ["eer", *(f"mindcf_{p:g}" for p in operation[0])]
-        record |= {f"{name}_ci": interval(values) for name, values in zip(names, drawn[0].T)}
+        other = roc(read_scores(args.against, enrol, test, args.trials), np.array(target)) if args.against else None
+        speakers = trial_speakers(enrol, test, target, args.utt2spk, args.trials)
+        record = with_intervals(record, curve, other, speakers, points, args.draws, args.seed)
         if args.against:
-            other = summary(curves[1], *operation)
-            against = {"scores": str(args.against)}
-            for name, values in zip(names, (drawn[0] - drawn[1]).T):
-                against[f"{name}_difference"] = round(record[name] - other[name], 5)
-                against[f"{name}_difference_ci"] = interval(values)
-                against[f"{name}_share_above"] = round(float(np.mean(values > 0)), 4)
-            record["against"] = against
+            record["against"] = {"scores": str(args.against), **record["against"]}
     if args.det:
-        rows = "".join(f"{miss:.6g} {fa:.6g} {at:.6g}\n" for miss, fa, at in det_points(curves[0]).tolist())
-        write_text(args.det, "# p_miss p_fa threshold\n" + rows)
+        rows = (f"{miss:.6g} {fa:.6g} {at:.6g}" for miss, fa, at in det_points(curve).tolist())
+        write_lines(args.det, ["# p_miss p_fa threshold", *rows])
     text = json.dumps(record)
     print(text)
     if args.out_json:
         write_text(args.out_json, text + "\n")
-
-
-def speakers_of(
-    enrol: list[str], test: list[str], target: list[bool], utt2spk: Path, trials: Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """Speaker numbers of both sides of every trial.
-
-    Raises:
-        RecipeError: an unknown utterance, or speakers that disagree with what the trial says, by file and line.
-    """
-    table = read_table(utt2spk)
-    number = {speaker: i for i, speaker in enumerate(dict.fromkeys(table.values()))}
-    number |= {utt: number[speaker] for utt, speaker in table.items()}
-    for line, (e, t, same) in enumerate(zip(enrol, test, target), 1):
-        missing = next((name for name in (e, t) if name not in number), None)
-        if missing is not None:
-            raise RecipeError(f"{trials}:{line}: no speaker for '{missing}' in {utt2spk}: add a line for it")
-        if (number[e] == number[t]) != same:
-            kind = "target" if same else "nontarget"
-            raise RecipeError(f"{trials}:{line}: {e} {t} is a {kind} trial, {utt2spk} says otherwise: mend either")
-    return np.array([number[e] for e in enrol]), np.array([number[t] for t in test])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""PLDA models between this recipe's .npz and the three files of Kaldi's recipes.
+"""Convert PLDA models between this recipe's .npz and the three files of Kaldi's recipes.
 
-Reads   IN: an .npz, or a directory with mean.vec, transform.mat and plda as Kaldi writes them (binary or text).
-Writes  OUT: the same choice, by its name; Kaldi's files are written binary.
+Reads   IN: an .npz, or a directory with Kaldi's mean.vec, transform.mat and plda (binary or text).
+Writes  OUT: an .npz if its name ends in .npz, else a directory with Kaldi's three files (binary).
 
-Kaldi's scores agree with score_trials.py's when its ivector-plda-scoring is given --normalize-length=false.
+Kaldi's ivector-plda-scoring gives the scores of score_trials.py with --normalize-length=false.
 
 Example
     steps/copy_plda.py exp/mini/round3/plda.npz exp/mini/round3/kaldi_plda

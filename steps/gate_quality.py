@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""For reporting only: how right the gate and the correction were, epoch by epoch, by the true speakers.
+"""Precision of the gate and of the label correction in each epoch, by the true speakers. For reports only.
 
-A cluster stands for the speaker that most of its utterances have. A label is right when it is a cluster of the
-utterance's own speaker.
+The speaker of a cluster is the true speaker of most of its utterances. A label is right if the speaker of its cluster
+is the true speaker of the utterance.
 
-Reads   ROUND_DIR/gate/epochNN.npz, UTT2CLUSTER (the labels the round was trained on), TRUTH (utt2spk.truth).
-Writes  ROUND_DIR/gate_quality.jsonl: per epoch the shares kept, corrected and dropped, and the precision of the labels
-        that were kept, corrected (after the correction and before it) and dropped; null where there are none.
+Reads   ROUND_DIR/gate/epochNN.npz, UTT2CLUSTER (the labels that the round was trained on), TRUTH (utt2spk.truth).
+Writes  ROUND_DIR/gate_quality.jsonl, for each epoch the shares of kept, corrected and dropped labels, and the share of
+        right ones among the kept, corrected (after and before the correction) and dropped labels. null if there are no
+        such labels.
 
 Example
     steps/gate_quality.py exp/mini/round1 exp/mini/dino/clusters/utt2cluster data/mini/train/utt2spk.truth
@@ -33,10 +34,10 @@ def main() -> None:
     clusters, truth = read_table(args.utt2cluster), read_table(args.truth)
     missing = next((utt for utt in clusters if utt not in truth), None)
     if missing is not None:
-        raise RecipeError(f"{args.truth}: no speaker for '{missing}' of {args.utt2cluster}")
+        raise RecipeError(f"{args.truth}: no speaker for '{missing}' of {args.utt2cluster}: add a line for it")
     records = gate_quality(args.round_dir / "gate", list(clusters.values()), [truth[utt] for utt in clusters])
     if not records:
-        raise RecipeError(f"{args.round_dir}/gate: no epochNN.npz: has the round been trained?")
+        raise RecipeError(f"{args.round_dir}/gate: no epochNN.npz: train the round first (steps/train_dlglc.py)")
     lines = [json.dumps(record) for record in records]
     write_lines(args.round_dir / "gate_quality.jsonl", lines)
     log.info("%s", lines[-1])

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Learn to turn scores into log-likelihood ratios, fusing several systems where several are given.
+"""Train a calibration: it turns scores into log-likelihood ratios, and fuses the scores of several systems.
 
-This needs a labelled list of development trials of your own, with other speakers than the evaluation's. run.sh never
-calls it: the recipe itself looks at no label.
+The training needs your own labelled list of development trials. Their speakers must not be in the evaluation set.
+run.sh never calls this script, because the recipe itself uses no labels.
 
-Reads   TRIALS (`enrol test target|nontarget`), SCORES... of them; --quality: tables `utterance value` of numbers above
-        0 (utt2dur), or an embedding .scp for the norms.
-Writes  CALIBRATION, weights as JSON, for calibrate_scores.py.
+Reads   TRIALS (`enrol test target|nontarget` lines), SCORES... of these trials, one file per system.
+        --quality tables: `utterance value` lines with numbers above 0 (utt2dur), or an embedding .scp, whose norms are
+        the values.
+Writes  CALIBRATION, the weights as JSON, for calibrate_scores.py.
 
 Example
     steps/train_calibration.py dev/trials exp/calibration.json exp/dev/cosine exp/dev/plda --quality dev/utt2dur
@@ -28,7 +29,7 @@ from dlglc.settings.schema import BackendSettings
 def main() -> None:
     parser = console.parser(__doc__)
     add_settings_options(parser, "backend")
-    parser.add_argument("--quality", type=Path, nargs="+", default=[], metavar="TABLE", help="further inputs")
+    parser.add_argument("--quality", type=Path, nargs="+", default=[], metavar="TABLE", help="quality measures")
     parser.add_argument("trials", type=Path)
     parser.add_argument("calibration", type=Path)
     parser.add_argument("scores", type=Path, nargs="+")
@@ -43,7 +44,7 @@ def main() -> None:
     model = Calibration(prior, *names, weights.tolist(), offset)
     rates = summary(roc(model.apply(inputs), target), (prior,), llr=True)
     log.info(
-        "%d trials, on themselves: EER %.2f %%, Cllr %.4f (least possible %.4f), actDCF %.4f (least possible %.4f)",
+        "%d training trials, calibrated: EER %.2f %%, Cllr %.4f (minimum %.4f), actDCF %.4f (minimum %.4f)",
         len(target), *(rates[key] for key in ("eer", "cllr", "mincllr", f"actdcf_{prior:g}", f"mindcf_{prior:g}")),
     )  # fmt: skip
     save(args.calibration, model)

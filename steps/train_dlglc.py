@@ -1,33 +1,26 @@
 #!/usr/bin/env python3
-"""Stage II: a round of AAM-softmax training on pseudo labels, gated by their losses, corrected by the model itself.
+"""Stage II: one round of AAM-softmax training on pseudo labels, with dynamic loss gate and label correction.
 
-Reads   DATA_DIR/wav.scp (or feats.scp with input: feats), UTT2CLUSTER (`utt cluster`), MODEL to start from.
-Writes  OUT_DIR/{config.yaml, command, metrics.jsonl, checkpoint.pt, model.pt}, and per epoch OUT_DIR/gate/epochNN.npz:
-        decision (0 dropped, 1 kept, 2 corrected) and target cluster of every utterance, in the order of DATA_DIR.
-        Resumes where it stopped; a finished run is left alone.
+Reads   DATA_DIR/wav.scp (with input: feats, DATA_DIR/feats.scp), the data directories of --noise and --rirs,
+        UTT2CLUSTER (`utterance cluster` lines), MODEL, whose encoder the round starts from.
+Writes  OUT_DIR/{config.yaml, command, stamp.json, metrics.jsonl, checkpoint.pt, model.pt}.
+        OUT_DIR/gate/epochNN.npz of each epoch: the decision (0 dropped, 1 kept, 2 corrected) and the target cluster of
+        every utterance, in the order of DATA_DIR.
+
+An interrupted training resumes where it stopped. A finished one is kept.
 
 Example
     steps/train_dlglc.py --config conf/mini/dlglc.yaml --round 1 --noise data/mini/noise --rirs data/mini/rirs \\
         data/mini/train exp/mini/dino/clusters/utt2cluster exp/mini/dino/model.pt exp/mini/round1
 """
 
-import hashlib
 from pathlib import Path
 
 from dlglc import console
-from dlglc.console import log
-from dlglc.data.crops import open_crops
-from dlglc.data.views import Views
-from dlglc.encoders.models import load_model, save_model
-from dlglc.errors import RecipeError
-from dlglc.provenance import Stamp
-from dlglc.rounds.labels import cluster_means, read_labels
-from dlglc.rounds.task import DlgLc
+from dlglc.rounds.run import train_round
 from dlglc.settings import add_settings_options, settings_of
 from dlglc.settings.schema import AugmentSettings, DlglcSettings
-from dlglc.training.distributed import Processes, explain_lost_process
-from dlglc.training.run import add_training_options, open_augmenter, prepare_run, run_inputs, set_seed
-from dlglc.training.trainer import Trainer
+from dlglc.training.options import add_training_options, training_options
 
 
 def main() -> None:
@@ -36,7 +29,7 @@ def main() -> None:
     add_training_options(parser)
     parser.add_argument("--round", type=int, default=1, help="number of this round, from 1 (default: 1)")
     parser.add_argument(
-        "--embeddings", type=Path, metavar="SCP", help="of DATA_DIR by MODEL; for classifier: centroids"
+        "--embeddings", type=Path, metavar="SCP", help="embeddings of DATA_DIR by MODEL, for classifier: centroids"
     )
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("utt2cluster", type=Path)
@@ -44,36 +37,16 @@ def main() -> None:
     parser.add_argument("out_dir", type=Path)
     args = parser.parse_args()
 
-    settings = settings_of(DlglcSettings, args)
-    augment = settings_of(AugmentSettings, args).model_copy(update={"probability": settings.augment_probability})
-    model = load_model(args.model)
-    augmenter = open_augmenter(augment, args.noise, args.rirs, model.fbank.sample_rate)
-    # Rounds draw other crops: the round is part of the seed.
-    seed = int(hashlib.sha256(f"{args.seed} {args.round}".encode()).hexdigest()[:8], 16)
-    crops = open_crops(settings.input, args.data_dir, model.fbank, augmenter, [(1, settings.crop_seconds)], seed)
-    labels, classes = read_labels(args.utt2cluster, crops.ids, args.data_dir)
-    centroids = None
-    if settings.classifier == "centroids":
-        if args.embeddings is None:
-            raise RecipeError("classifier: centroids needs --embeddings, the training set's embedding.scp by MODEL")
-        centroids = cluster_means(args.embeddings, crops.ids, labels, classes)
-    record = {"dlglc": settings, "augment": augment, "seed": args.seed, "round": args.round}
-    embeddings = args.embeddings if centroids is not None else None
-    inputs = run_inputs(args, settings.input, args.utt2cluster, args.model, embeddings)
-    stamp = Stamp(args.out_dir / "stamp.json", record, inputs)
-
-    processes = Processes(args.device)
-    if prepare_run(args.out_dir, settings, stamp, processes, args.overwrite):
-        set_seed(seed)
-        log.info("%d utterances in %d clusters", len(labels), classes)
-        views = Views(model.fbank.to(processes.device), augmenter if settings.input == "wav" else None)
-        task = DlgLc(settings, model.encoder, labels, classes, centroids, views, args.round, processes, args.out_dir)
-        with explain_lost_process(args.out_dir, processes):
-            Trainer(task, crops, settings, args.out_dir, processes, args.max_hours).train()
-        if processes.first:
-            path = args.out_dir / "model.pt"
-            save_model(path, model.encoder_settings, model.fbank_settings, task.final_state(), settings.input)
-    processes.close()
+    train_round(
+        settings_of(DlglcSettings, args),
+        settings_of(AugmentSettings, args),
+        args.data_dir,
+        args.utt2cluster,
+        args.model,
+        args.embeddings,
+        args.round,
+        training_options(args),
+    )
 
 
 if __name__ == "__main__":

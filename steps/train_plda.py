@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""LDA and PLDA on pseudo labels: no true speaker is looked at.
+"""Train LDA and PLDA on pseudo labels. True speakers are not used.
 
 Reads   EMBEDDING_SCP, UTT2CLUSTER.
-Writes  OUT_FILE, an .npz that score_trials.py --backend plda takes.
+Writes  OUT_FILE, an .npz for score_trials.py --backend plda.
 
 Example
     steps/train_plda.py exp/mini/dino/train/embedding.scp exp/mini/dino/clusters/utt2cluster exp/mini/dino/plda.npz
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dlglc import console
 from dlglc.console import log
-from dlglc.data.arks import read_embeddings, rows_of
+from dlglc.data.arks import find_rows, read_embeddings
 from dlglc.data.tables import read_table
 from dlglc.scoring.plda import save_plda, train_plda
 from dlglc.settings import add_settings_options, settings_of
@@ -31,7 +31,7 @@ def main() -> None:
     settings = settings_of(BackendSettings, args)
     ids, matrix = read_embeddings(args.embedding_scp)
     table = read_table(args.utt2cluster)
-    rows = rows_of(ids, list(table), args.embedding_scp, args.utt2cluster)
+    rows = find_rows(ids, list(table), args.embedding_scp, args.utt2cluster)
     sizes = Counter(table.values()).values()
     used = [size for size in sizes if size >= settings.min_class_size]
     log.info(
@@ -42,7 +42,7 @@ def main() -> None:
         matrix[rows], list(table.values()), settings.lda_dim, settings.min_class_size, settings.iterations
     )
     if len(model.psi) < settings.lda_dim:
-        log.info("LDA to %d dimensions, not %d: no more with %d clusters", len(model.psi), settings.lda_dim, len(used))
+        log.info("LDA to %d dimensions, not %d: %d clusters allow no more", len(model.psi), settings.lda_dim, len(used))
     for i, likelihood in enumerate(likelihoods):
         log.info("EM step %d: log-likelihood %.4f per vector", i + 1, likelihood)
     save_plda(args.out_file, model)

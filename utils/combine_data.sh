@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Joins data directories. An utterance may stand in only one of them. Files that not all sources have are left
-# out, with a warning; trials are not joined.
+# Joins data directories into a new one. No utterance may be in two of them. A file that some of the sources lack is
+# left out, with a warning. Trial lists are not joined.
 # usage: utils/combine_data.sh <new> <source1> <source2> ...
 set -euo pipefail
 # shellcheck source=utils/lib/data_files.sh
@@ -21,8 +21,8 @@ twice=$(sort -m -k 1,1 "${@/%//utt2spk}" | cut -d ' ' -f 1 | uniq -d)
   "'${twice%%$'\n'*}': give each source its own prefix, or drop one"
 
 mkdir -p "$to"
-for file in $utt_files $spk_files $whole_files spk2utt $(trial_files "$to"); do rm -f "$to/$file"; done
-for file in $utt_files $spk_files; do
+clear_data_dir "$to"
+for file in "${utt_files[@]}" "${spk_files[@]}"; do
   have=()
   for from in "$@"; do [ ! -f "$from/$file" ] || have+=("$from/$file"); done
   [ ${#have[@]} -gt 0 ] || continue
@@ -33,7 +33,7 @@ for file in $utt_files $spk_files; do
   sort -m -u -k 1,1 "${have[@]}" >"$to/$file"  # -u: recordings and speakers may be shared
 done
 if [ -f "$to/segments" ] && [ ! -f "$to/wav.scp" ]; then data_error "segments without wav.scp in the sources"; fi
-for file in $whole_files; do
+for file in "${whole_files[@]}"; do
   for from in "$@"; do
     [ -f "$from/$file" ] || continue
     if [ -f "$to/$file" ] && ! cmp -s "$from/$file" "$to/$file"; then

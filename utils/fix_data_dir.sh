@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sorts the files of a data directory, keeps the utterances that all of them have, and makes spk2utt anew. The
-# originals go to <data>/.backup. Says what was kept, warns when more than a tenth went, fails when nothing is left.
+# Mends a data directory: sorts its files, keeps the utterances that all of them have, and writes spk2utt again. The
+# originals go to <data>/.backup. The script prints how many lines each file keeps. It warns if a file loses more than a
+# tenth, and fails if nothing is left.
 # usage: utils/fix_data_dir.sh <data>
 set -euo pipefail
 # shellcheck source=utils/lib/data_files.sh
@@ -17,8 +18,8 @@ work=$(mktemp -d "$data/.fix.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/out"
 
-# tidy FILE: one space between the first two fields, sorted, one line per key, no line without a value. Of two
-# lines with one key the first stays.
+# tidy FILE: write FILE sorted, with one space between the first two fields and one line per key. Lines without a value
+# go. Of two lines with the same key the first stays.
 tidy() {
   awk '{ sub(/\r$/, ""); sub(/^[ \t]+/, ""); sub(/[ \t]+$/, "") }
        NF > 1 { key = $1; sub(/^[^ \t]+[ \t]+/, ""); print key " " $0 }' "$data/$1" |
@@ -32,7 +33,7 @@ if [ -f "$data/segments" ] && [ -f "$data/wav.scp" ]; then  # a segment needs it
   awk 'NR == FNR { there[$1]; next } $2 in there' "$work/wav.scp" "$work/segments" >"$work/segments.kept"
   mv "$work/segments.kept" "$work/segments"
 fi
-for file in $spk_files; do [ ! -f "$data/$file" ] || tidy "$file"; done
+for file in "${spk_files[@]}"; do [ ! -f "$data/$file" ] || tidy "$file"; done
 
 cut -d ' ' -f 1 "$work/utt2spk" >"$work/.keys"
 for file in "${files[@]}"; do
@@ -43,7 +44,7 @@ done
   "Are these files of different sets?"
 
 for file in "${files[@]}"; do keep_keys "$work/.keys" "$work/$file" >"$work/out/$file"; done
-for file in $whole_files; do [ ! -f "$data/$file" ] || cp "$data/$file" "$work/"; done
+for file in "${whole_files[@]}"; do [ ! -f "$data/$file" ] || cp "$data/$file" "$work/"; done
 finish_subset "$work" "$work/out"
 for file in $(trial_files "$data"); do keep_trials "$work/.keys" "$data/$file" >"$work/out/$file"; done
 

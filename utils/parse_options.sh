@@ -7,11 +7,11 @@
 #   # end options
 #   . utils/parse_options.sh
 #
-# Only names in that block are options; `--stop-stage 3` sets stop_stage. Parsing ends at the first word that does
-# not start with `--` (or after a bare `--`), and what is left stays in "$@". `--help` prints the script's leading
-# comment and the block. Values are never evaluated and no file is ever sourced. A default of true or false makes
-# the option a yes-or-no one; a default of () makes it a list, to which each occurrence adds a value. A comment line
-# of its own in the block is a heading of the help, an indented one goes on with the help above.
+# Only names in that block are options. `--stop-stage 3` sets stop_stage. Parsing ends at the first word that does not
+# start with `--`, or after a bare `--`; the remaining words stay in "$@". `--help` prints the script's leading comment
+# and the block. Values are never evaluated, and no file is sourced. An option whose default is true or false takes true
+# or false. An option whose default is () is a list: each occurrence adds a value. In the block, a comment line is a
+# heading of the help, and an indented comment line continues the help of the option above it.
 
 _po_script=${BASH_SOURCE[1]:-$0}
 
@@ -45,7 +45,7 @@ _po_usage() {
   ' "$_po_script"
 }
 
-# The valid names that begin as $1 does, or else all of them, as `--name`.
+# Prints the valid names that begin like $1, as `--name`; all of them if none does.
 _po_alike() {
   local start name found=()
   for start in "${1:0:4}" "${1:0:2}" ""; do
@@ -57,15 +57,15 @@ _po_alike() {
   echo "${found[*]}"
 }
 
-# Sets the options and, in _po_used, how many words they took. Its own names start with _po_, so that an option
-# may have any other name.
+# Sets the options. _po_used is the number of words that they took. Names here start with _po_, so that an option may
+# have any other name.
 _po_parse() {
   local _po_names _po_name _po_value _po_next _po_joined
   _po_used=0
-  _po_names=$(awk '/^[ \t]*# end options/ { exit }
-                   inside && match($0, /^[A-Za-z_][A-Za-z0-9_]*=/) { print substr($0, 1, RLENGTH - 1) }
-                   /^[ \t]*# begin options/ { inside = 1 }' "$_po_script")
-  [ -n "$_po_names" ] || _po_error "no options between '# begin options' and '# end options' in $_po_script"
+  mapfile -t _po_names < <(awk '/^[ \t]*# end options/ { exit }
+                           inside && match($0, /^[A-Za-z_][A-Za-z0-9_]*=/) { print substr($0, 1, RLENGTH - 1) }
+                           /^[ \t]*# begin options/ { inside = 1 }' "$_po_script")
+  [ ${#_po_names[@]} -gt 0 ] || _po_error "no options between '# begin options' and '# end options' in $_po_script"
   while [ $# -gt 0 ]; do
     case $1 in
       -h | --help) _po_usage; exit 0 ;;
@@ -77,10 +77,10 @@ _po_parse() {
     case $_po_name in *=*) _po_value=${_po_name#*=} _po_name=${_po_name%%=*} _po_joined=true ;; esac
     _po_name=${_po_name//-/_}
     if ! _po_valid "$_po_name"; then
-      # shellcheck disable=SC2086  # names are words
-      _po_error "unknown option --${_po_name//_/-}. Valid are: $(_po_alike "$_po_name" $_po_names)"
+      _po_error "unknown option --${_po_name//_/-}. Valid are: $(_po_alike "$_po_name" "${_po_names[@]}")"
     fi
-    _po_is_list "$_po_name" || [ -n "${!_po_name+set}" ] || _po_error "option --${_po_name//_/-} has no default set before parse_options.sh"
+    _po_is_list "$_po_name" || [ -n "${!_po_name+set}" ] ||
+      _po_error "option --${_po_name//_/-} has no default set before parse_options.sh"
     if ! $_po_joined; then
       [ $# -gt 1 ] || _po_error "option --${_po_name//_/-} has no value"
       _po_value=$2
@@ -109,7 +109,13 @@ _po_parse() {
 }
 
 _po_is_list() { [[ $(declare -p "$1" 2>/dev/null) == "declare -a"* ]]; }
-_po_valid() { [[ $'\n'$_po_names$'\n' == *$'\n'"$1"$'\n'* ]]; }
+_po_valid() {
+  local _po_known
+  for _po_known in "${_po_names[@]}"; do
+    [ "$_po_known" != "$1" ] || return 0
+  done
+  return 1
+}
 
 _po_parse "$@"
 shift "$_po_used"

@@ -1,15 +1,16 @@
 #!/usr/bin/env perl
-# Hands a command, or JOB=a:b copies of it as one array, to Slurm, waits, and reports like run.pl.
-# What is told to sbatch stands in conf/queue.conf.
+# Submits a command, or JOB=a:b copies of it as one job array, to Slurm, waits until it has ended, and reports like
+# run.pl. conf/queue.conf says which options sbatch gets.
 #
-# The wait: `sbatch --wait` would do it in one call, but polls every 2 to 10 s, gives one exit status for a whole
-# array, and cannot say which task died of what. So the logs are polled instead: a task that ends writes its trailer.
-# squeue is asked now and then for the tasks that can no longer write one (out of memory, time limit, lost node).
+# How it waits: a task that ends writes a trailer into its log, and queue.pl polls the logs. At times it asks squeue for
+# tasks that can no longer write a trailer (out of memory, time limit, lost node). `sbatch --wait` would not do: it polls
+# every 2 to 10 s, gives one exit status for a whole array, and does not say why a task failed.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
-use JobWrapper;
+use JobWrapper qw(warning fail parse_call task_log make_log_dirs log_verdict pick_tasks report single_quote in_path
+    positive);
 use Cwd qw(getcwd);
 use File::Basename qw(basename dirname);
 use File::Path qw(make_path);
@@ -53,6 +54,7 @@ exit report($call, \%why) unless @$todo;
 make_log_dirs($call, @$todo);
 my ($script, $scheduler_log) = write_script();
 
+my $told = 0;  # times that squeue failed
 my $caught;
 $SIG{$_} = sub { $caught = $_[0] } for qw(INT TERM HUP);
 my @wave = @$todo;
@@ -70,7 +72,7 @@ exit report($call, \%why);
 # Submits the tasks as one job and waits for all of them. task -> {state, reason} of those that failed.
 sub run_wave {
     my @tasks = @_;
-    for my $log (map { task_log($call, $_) } @tasks) {  # or an old verdict would be taken for the new one
+    for my $log (map { task_log($call, $_) } @tasks) {  # otherwise an old verdict would be taken for the new one
         next unless -e $log || -l $log;
         if ($retries > 0 && -f $log) { rename($log, "$log.bak") or fail("cannot rename $log: $!") }
         else { unlink($log) or fail("cannot remove the old log $log: $!. Remove it by hand.") }
@@ -91,9 +93,9 @@ sub run_wave {
             my $state = ask($job, keys %open);
             for my $task ($state ? keys %open : ()) {
                 my $end = over($state->{$task});
-                if (!$end) { delete $gone{$task}; next }  # perhaps back in the queue, after a lost node
+                if (!$end) { delete $gone{$task}; next }  # it may be back in the queue after a lost node
                 $gone{$task} //= time;
-                # The last words may still be on their way through a network file system.
+                # The trailer may still be on its way through a network file system.
                 my $patience = $end eq 'unknown' || $end eq 'COMPLETED' ? 60 : 1;
                 next if time - $gone{$task} < $patience;
                 next if defined log_verdict(task_log($call, $task), $job->{mark});
@@ -104,7 +106,7 @@ sub run_wave {
             $ask_pause = $pause = 0.3 if %gone;
             $ask_at = time + $ask_pause;
         }
-        sleep $pause;  # a signal cuts it short
+        sleep $pause;  # a signal ends it early
         $pause = $pause * 1.2 > 1 ? 1 : $pause * 1.2;
     }
     cancel($job) if $caught;
@@ -112,7 +114,8 @@ sub run_wave {
     return \%failed;
 }
 
-# A command killed by a signal still leaves a trailer; whether Slurm did it, Slurm knows once the task is over.
+# A command that was killed by a signal still leaves a trailer. Whether Slurm sent the signal is known once the task is
+# over.
 sub explain_signals {
     my ($job, $failed) = @_;
     my @tasks = grep { ($failed->{$_}{status} // 0) > 128 } keys %$failed;
@@ -136,13 +139,13 @@ sub explain_signals {
     return;
 }
 
-sub over {  # the state of a task that will not go on, or nothing
+sub over {  # returns the state of a task that is over, else an empty string
     my ($known) = @_;
     return 'unknown' unless defined $known;
     my ($state, $id) = @$known;
     return '' if $state
         !~ /^(COMPLETED|FAILED|OUT_OF_MEMORY|TIMEOUT|CANCELLED|NODE_FAIL|BOOT_FAIL|PREEMPTED|DEADLINE)/;
-    # Without cgroups, Slurm ends a job for its memory in plain words only.
+    # Without cgroups, Slurm reports a job that it killed for its memory only in the text of its log.
     if ($1 eq 'FAILED' && -s $scheduler_log && open(my $in, '<', $scheduler_log)) {
         return 'OUT_OF_MEMORY' if grep { /\bStepId=$id\./ && /exceeded memory limit|oom.kill/i } <$in>;
     }
@@ -167,8 +170,8 @@ sub reason {
         . (-s $scheduler_log ? "; Slurm's own words are in $scheduler_log" : '');
 }
 
-# task -> [state, Slurm's own number for it], of those Slurm still knows; undef when Slurm cannot be reached
-my $told = 0;
+# Returns task -> [state, Slurm's own number of it] for the tasks that Slurm still knows, or undef if Slurm does not
+# answer.
 sub ask {
     my ($job, @tasks) = @_;
     my ($status, $text) = capture('squeue', @{$job->{cluster}}, '--noheader', '--array', '--states=all',
@@ -176,7 +179,7 @@ sub ask {
     my %state;
     if ($status != 0 && $text !~ /Invalid job id/) {
         print STDERR "queue.pl: warning: squeue fails, going by the logs alone until it answers: $text" unless $told++;
-        return undef;
+        return;
     }
     for (split /\n/, $text) {
         my ($index, $id, $state, $reason) = /^([^|]+)\|([0-9]+)\|([A-Z_]+)\|(.*)$/ or next;
@@ -205,11 +208,11 @@ sub submit {
     for my $try (1 .. 5) {
         my ($status, $text) = capture(@words, '--parsable', $script);
         if ($status == 0 && $text =~ /^([0-9]+)(?:;(\S+))?$/m) {
-            # The mark tells this job's trailer from that of another log which the job may have printed.
+            # The mark tells this job's trailer from the trailer of another log that the job may have printed.
             return {id => $1, mark => "# Accounting: job=$1", cluster => defined $2 ? ["--clusters=$2"] : []};
         }
         exit 2 if $caught;
-        # Only where the job cannot have been taken: to submit twice would be worse than to stop.
+        # Try again only where Slurm cannot have accepted the job: to submit twice would be worse than to stop.
         fail("cannot submit $script: $text" . "The command was: @words $script\n"
             . 'queue.pl: mend the options or the submission lines of the configuration')
             if $try == 5 || $text !~ /Unable to contact slurm controller|Connection refused|temporarily unavailable/i;
@@ -227,7 +230,7 @@ sub cancel {
     exit 2;
 }
 
-sub capture {  # (exit status, stdout and stderr) of a command that a Ctrl-C must not tear apart
+sub capture {  # returns (exit status, stdout and stderr) of a command that Ctrl-C does not reach
     my @words = @_;
     my $pid = open(my $out, '-|') // fail("cannot start another process: $!");
     if ($pid == 0) {
@@ -243,15 +246,16 @@ sub capture {  # (exit status, stdout and stderr) of a command that a Ctrl-C mus
 }
 
 sub ranges {  # 1 2 3 7 -> 1-3,7
+    my @tasks = @_;
     my @parts;
-    for my $task (@_) {
+    for my $task (@tasks) {
         if (@parts && $parts[-1][1] == $task - 1) { $parts[-1][1] = $task }
         else { push @parts, [$task, $task] }
     }
     return join ',', map { $_->[0] == $_->[1] ? $_->[0] : "$_->[0]-$_->[1]" } @parts;
 }
 
-# The configuration and the options that were given become the words of the submission, in the file's order.
+# Turns the configuration and the given options into the words of the submission, in the order of the file.
 sub read_config {
     my ($file, $given) = @_;
     if (!defined $file) {
@@ -290,7 +294,7 @@ sub write_script {
     my $plain = $call->{log};
     $plain =~ s/\.?\Q$call->{name}\E//g if defined $call->{name};
     my $dir = dirname($plain);
-    $dir = '.' if $dir eq 'log';  # q stands beside log
+    $dir = '.' if $dir eq 'log';  # q is made beside log
     $dir =~ s{/log$}{};
     make_path("$dir/q", {error => \my $errors});
     fail("cannot make $dir/q: " . join('; ', map { values %$_ } @$errors)) if @$errors;
@@ -298,7 +302,7 @@ sub write_script {
     my ($file, $output) = ("$dir/q/$base", "$dir/q/$base");
     $file =~ s/(\.[A-Za-z]{1,5})?$/.sh/;
     (my $pattern = $output) =~ s/%/%%/g;  # sbatch would fill in a %j
-    my ($sbatch) = grep { $submit->[$_] =~ /sbatch$/ } 0 .. $#$submit;  # it may stand behind another word
+    my ($sbatch) = grep { $submit->[$_] =~ /sbatch$/ } 0 .. $#$submit;  # another word may come before it
     splice @$submit, ($sbatch // 0) + 1, 0, "--job-name=$base", "--output=$pattern", '--open-mode=append';
     my %fill = (NAME => $call->{name} // '', LOG => $call->{log}, COMMAND => $call->{command}, DIR => getcwd(),
         THREADS => $threads);
@@ -306,7 +310,7 @@ sub write_script {
     my $text = do { local $/; <DATA> };
     $text =~ s/\@(NAME|LOG|COMMAND|DIR|THREADS)\@/$fill{$1}/g;
     open(my $out, '>', $file) or fail("cannot write $file: $!");
-    (print $out $text) && close $out or fail("cannot write $file: $!. Is the disk full?");
+    if (!print({$out} $text) || !close $out) { fail("cannot write $file: $!. Is the disk full?") }
     return ($file, $output);
 }
 
@@ -324,9 +328,9 @@ if [ -n "$name" ]; then
   command=${command//"$name"/"$SLURM_ARRAY_TASK_ID"}
 fi
 restart=${SLURM_RESTART_COUNT:-0}
-# A task that Slurm starts a second time (lost node, pre-emption) goes on below its first try. Slurm does so as soon as
-# it has lost sight of the node, where that may well live on. So the log is locked by all that a try starts; the next
-# one waits for it to die, or to end well.
+# Slurm may start a task a second time (lost node, pre-emption). The log of the second start follows that of the first.
+# Slurm does so as soon as a node is silent, and the first start may still be running there. So all processes of a start
+# hold a lock on the log. The next start waits for the lock, and does nothing if the first one ended well.
 if [ "$restart" -eq 0 ]; then : >"$log" || exit 1; fi
 exec >>"$log" 2>&1 </dev/null
 lock=$(command -v flock)
@@ -340,7 +344,7 @@ fi
 printf '# Running on %s\n# Started at %(%a %b %e %H:%M:%S %Z %Y)T\n' "$HOSTNAME" -1 || exit 1
 for variable in "${!SLURM_@}"; do printf '# %s=%s\n' "$variable" "${!variable}"; done
 printf '# %s\n' "${command//$'\n'/$'\n'# }"
-if [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then  # where the processes of several nodes meet
+if [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then  # where the processes of several nodes connect
   MASTER_ADDR=$(scontrol show node "$SLURMD_NODENAME" | sed -n 's/.*\<NodeAddr=\([^ ]*\).*/\1/p')
   export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 fi

@@ -1,11 +1,12 @@
 #!/usr/bin/env perl
 # Runs a command, or JOB=a:b copies of it in parallel, on this machine, each with its own log.
-# queue.pl takes the same call and hands the work to Slurm.
+# queue.pl takes the same arguments and submits the jobs to Slurm.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
-use JobWrapper;
+use JobWrapper qw(warning fail parse_call task_log task_command make_log_dirs pick_tasks report now_text in_path
+    positive);
 use Fcntl qw(SEEK_END);
 use POSIX qw(:sys_wait_h :signal_h);
 use Time::HiRes ();
@@ -41,7 +42,7 @@ my @devices = $gpu ? visible_devices() : ();
 my %load = map { $_ => 0 } @devices;  # device -> jobs on it now
 $limit //= default_limit(scalar @$todo);
 
-# The signals wait until sigsuspend opens the door, so none is lost between the last look and the sleep.
+# Signals are blocked except during sigsuspend, so that none is lost between the last check and the sleep.
 my $caught;
 my $door = POSIX::SigSet->new(SIGINT, SIGTERM, SIGHUP, SIGCHLD);
 my $open = POSIX::SigSet->new();
@@ -76,7 +77,7 @@ sub start {
     }
     my $pid = fork // fail("cannot start another process: $!. Lower --max-jobs-run.");
     if ($pid == 0) {
-        setpgrp(0, 0);  # so that the job can be stopped with all it started
+        setpgrp(0, 0);  # a group of its own: the job can be stopped with all processes that it started
         $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP CHLD);
         sigprocmask(SIG_SETMASK, $open);
         $ENV{CUDA_VISIBLE_DEVICES} = join(',', @use) if @use;
@@ -91,7 +92,7 @@ sub start {
     return;
 }
 
-sub reap {  # takes in the children that ended; how many
+sub reap {  # handles the children that ended and returns their number
     my $ended = 0;
     while ((my $pid = waitpid(-1, WNOHANG)) > 0) {
         my $status = $?;
@@ -116,18 +117,18 @@ sub reap {  # takes in the children that ended; how many
     return $ended;
 }
 
-sub stop_all {  # Ctrl-C or kill: end every job's process group, politely first, and exit 2
+sub stop_all {  # Ctrl-C or kill: TERM, then KILL, to every job's process group; exit 2
     print STDERR "run.pl: caught SIG$caught, stopping " . keys(%running) . " jobs\n";
     kill 'TERM', map { -$_ } keys %running;
     my $deadline = Time::HiRes::time() + 3;
     my @groups = keys %running;
     while (%running && Time::HiRes::time() < $deadline) { reap() or Time::HiRes::sleep(0.05) }
-    kill 'KILL', map { -$_ } @groups;  # also what outlived its job's shell
+    kill 'KILL', map { -$_ } @groups;  # also processes that outlived the shell of their job
     while (%running) { reap() or Time::HiRes::sleep(0.05) }
     exit 2;
 }
 
-sub write_through {  # a full disk must be seen, so no buffer may hide it; at the end, whatever the job wrote
+sub write_through {  # unbuffered, so that a full disk is noticed; after all that the job wrote
     my ($handle, $text) = @_;
     return sysseek($handle, 0, SEEK_END) && (syswrite($handle, $text) // -1) == length $text;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # spk2utt_to_utt2spk.pl [spk2utt] > utt2spk
-# `spk utt utt ...` lines become `utt spk` lines, in the order in which they come: sorted only when the
-# speaker is a prefix of the utterance, so pipe it through sort if that is not sure.
+# Turns each line `spk utt utt ...` into lines `utt spk`, in the order of the input. The output is sorted only if every
+# utterance id begins with its speaker id. Otherwise pipe it through sort.
 use strict;
 use warnings;
 while (<>) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Cuts a data directory into n pieces for n jobs: data/x -> data/x/splitN/1 ... data/x/splitN/N.
 # usage: utils/split_data.sh [--per-utt] <data> <n>
-#   --per-utt  cut between any two utterances, into splitNutt; otherwise speakers stay whole
-# A split that is newer than every file of the directory is used again.
+#   --per-utt  cut between any two utterances; the pieces go to splitNutt. Without it, a speaker stays in one piece
+# An existing split that is newer than every file of the directory is used again.
 set -euo pipefail
 # shellcheck source=utils/lib/data_files.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/data_files.sh"
@@ -23,10 +23,10 @@ data=${1%/} n=$2
 
 mapfile -t files < <(present_files "$data")
 sources=("${files[@]}")
-for file in $spk_files $whole_files wav.scp; do [ ! -f "$data/$file" ] || sources+=("$file"); done
+for file in "${spk_files[@]}" "${whole_files[@]}" wav.scp; do [ ! -f "$data/$file" ] || sources+=("$file"); done
 split=$data/split$n$suffix
 
-fresh() {  # the mark lists what was cut; nothing may have come, gone or changed since
+fresh() {  # true if the split is up to date: .done lists the files that were cut
   [ -f "$split/.done" ] && [ "$(cat "$split/.done" 2>/dev/null)" = "${sources[*]}" ] || return 1
   local file
   for file in "${sources[@]}"; do
@@ -34,7 +34,7 @@ fresh() {  # the mark lists what was cut; nothing may have come, gone or changed
   done
 }
 if fresh; then exit 0; fi
-# Two recipes may work on the same data at the same time: the second waits, and takes the first one's split.
+# Two recipes may split the same data at the same time. The second one waits and uses the split of the first.
 if command -v flock >/dev/null; then
   exec 9>"$data/.split.lock"
   flock 9
@@ -50,7 +50,7 @@ if $by_speaker; then
     "ask for $speakers jobs or fewer (--nj $speakers), or use --per-utt"
 fi
 
-# Made aside and moved into place at the end, so that a half-made split is never taken for a whole one.
+# The pieces are made in a temporary directory and moved at the end: a half-made split is never used.
 work=$(mktemp -d "$data/.split$n$suffix.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
@@ -62,7 +62,7 @@ options=()
 if $by_speaker; then options=(--utt2spk="$data/utt2spk"); fi
 "$utils/split_scp.pl" ${options[@]+"${options[@]}"} "$data/utt2spk" "${pieces[@]/%//utt2spk}"
 
-# All these files are sorted alike, so the last utterance of each piece says where every one of them is cut.
+# All files have the same order, so the last utterance of each piece tells where to cut each file.
 awk 'FNR == 1 && NR > 1 { print last } { last = $1 } END { print last }' "${pieces[@]/%//utt2spk}" >"$work/.last"
 for file in "${files[@]}"; do
   [ "$file" = utt2spk ] && continue
@@ -75,10 +75,10 @@ for file in "${files[@]}"; do
   ' "$work/.last" "$data/$file"
 done
 for piece in "${pieces[@]}"; do
-  finish_subset "$data" "$piece"  # without trials: their two sides need not be in one piece
+  finish_subset "$data" "$piece"  # no trial lists: the two sides of a trial may be in different pieces
 done
 printf '%s' "${sources[*]}" >"$work/.done"
 touch -r "$work/.start" "$work/.done"
 rm -f "$work/.last" "$work/.start"
 rm -rf "$split"
-mv -T "$work" "$split" || fresh  # without flock another process may have been quicker
+mv -T "$work" "$split" || fresh  # without flock, another process may have made it first

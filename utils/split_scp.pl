@@ -1,5 +1,6 @@
 #!/usr/bin/env perl
-# Cuts a sorted list into n consecutive pieces that differ by at most one line, or by speaker.
+# Cuts a sorted list into n consecutive pieces whose sizes differ by at most one line. With --utt2spk, all lines of a
+# speaker stay in one piece.
 use strict;
 use warnings;
 
@@ -52,7 +53,8 @@ sub write_piece {
     return;
 }
 
-# The line numbers where pieces start. A speaker goes where its middle line falls, but every piece gets one.
+# Returns the line numbers where pieces start. A speaker goes to the piece where its middle line falls. Every piece gets
+# at least one speaker.
 sub by_speaker {
     my (%speaker_of, %seen, @begin, $last);
     for (read_lines($utt2spk)) {

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # the options are set by run.sh
-# shellcheck disable=SC2034  # the arrays are used by run.sh
-# Sourced by run.sh after its options: what stands between stages, so that run.sh itself reads as the method.
+# Sourced by run.sh after its options. It checks the options, turns them into arrays, and defines the functions that the
+# stages share. So run.sh itself shows the method only.
 
 _refuse() {
   echo "run.sh: $*" >&2
@@ -18,19 +17,23 @@ done
 _corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
 [ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
-for _name in corpus_dir exp initial_model labels musan rirs_noises conf; do
+for _name in exp initial_model first_labels musan rirs_noises conf; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
 [[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
   _refuse "--variant takes small letters, a name that no other system has, not '$variant'"
 [[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _refuse "--max-hours takes a number, not '$max_hours'"
 [ -z "$conf" ] || [ -d "$conf" ] || _refuse "--conf $conf: no such folder"
+for _name in labels held_out first_labels; do
+  [ -z "${!_name}" ] || [ -e "${!_name}" ] || _refuse "--${_name//_/-} ${!_name}: no such file or folder"
+done
 [ -z "$initial_model" ] || [ -f "$initial_model" ] || _refuse "--initial-model $initial_model: no such file"
 
 data=data/$corpus
 exp=${exp:-exp/$corpus}
 [[ $initial == dino || $initial == previous || -f $exp/$initial/model.pt ]] ||
   _refuse "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
+corpus_dir_given=$corpus_dir
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
 if [ "$ngpu" = auto ]; then
@@ -39,6 +42,16 @@ fi
 
 read -ra _cmd <<<"$cmd"
 read -ra prepare_options <<<"$prepare"
+if [ "$corpus" = folder ]; then
+  [ -n "$corpus_dir_given" ] || _refuse "--corpus folder needs --corpus-dir, the folder that holds your audio"
+  prepare_options+=(--folders "$folders" --channels "$channels" --seed "$seed")
+  [ -z "$labels" ] || prepare_options+=(--labels "$labels")
+  [ -z "$held_out" ] || prepare_options+=(--held-out "$held_out")
+  max_unusable=${max_unusable:-0.1}
+elif [ "$folders-$channels$labels$held_out" != nothing-mix ]; then
+  _refuse "--folders, --channels, --labels and --held-out are for --corpus folder"
+fi
+max_unusable=${max_unusable:-0}
 read -ra scored <<<"${systems:-mfcc untrained dino $(seq -f "$variant%g" -s ' ' "$rounds")}"
 pack_options=() noise_options=() dino_options=()
 $pack || pack_options=(--in-place)
@@ -51,8 +64,8 @@ _launch=()
 if [ "$num_nodes" -gt 1 ]; then # a launcher per node; queue.pl says where they meet
   [[ $cmd == *queue.pl* ]] || _refuse "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
   _launch=(srun --kill-on-bad-exit=1 torchrun "--nnodes=$num_nodes" "--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
-  # shellcheck disable=SC2016  # the job's own bash puts the values in
-  _launch+=(--rdzv_backend=c10d '--rdzv_id=$SLURM_JOB_ID' '--rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT')
+  # The job's own bash fills in these three values.
+  _launch+=(--rdzv_backend=c10d "--rdzv_id=\$SLURM_JOB_ID" "--rdzv_endpoint=\$MASTER_ADDR:\$MASTER_PORT")
 fi
 
 # --- settings: for each file of conf/, the options that hand it to a script -------------------------------------------
@@ -66,25 +79,24 @@ settings_file() {
   echo "conf/$1.yaml"
 }
 
-_all_files=() _all_words=()
-fbank_settings=() augment_settings=() dino_settings=() cluster_settings=() dlglc_settings=() backend_settings=()
-for _idea in fbank augment dino cluster dlglc backend; do
-  _all_files+=("$(settings_file "$_idea")")
-  declare -n _options=${_idea}_settings
-  _options=(--config "$(settings_file "$_idea")")
-  for _word in ${set[@]+"${set[@]}"}; do
-    [[ $_word != "$_idea".* ]] || _options+=(--set "$_word")
+# _add_settings ARRAY OPTION IDEA: append the file of IDEA, as OPTION, and the words of --set that are about it.
+_add_settings() {
+  local -n _options=$1
+  local word
+  _options+=("$2" "$(settings_file "$3")")
+  for word in ${set[@]+"${set[@]}"}; do
+    [[ $word != "$3".* ]] || _options+=(--set "$word")
   done
-done
+}
+fbank_settings=() dino_settings=() cluster_settings=() dlglc_settings=() backend_settings=()
+for _idea in fbank dino cluster dlglc backend; do _add_settings "${_idea}_settings" --config "$_idea"; done
+training_options=(--seed "$seed" --noise "$data/noise" --rirs "$data/rirs")
+for _idea in fbank augment; do _add_settings training_options "--$_idea-config" "$_idea"; done
+
+_all_files=() _all_words=()
+for _idea in fbank augment dino cluster dlglc backend; do _all_files+=("$(settings_file "$_idea")"); done
 for _word in ${set[@]+"${set[@]}"}; do _all_words+=(--set "$_word"); done
 
-training_options=(--seed "$seed" --noise "$data/noise" --rirs "$data/rirs")
-for _idea in fbank augment; do
-  training_options+=("--$_idea-config" "$(settings_file "$_idea")")
-  for _word in ${set[@]+"${set[@]}"}; do
-    [[ $_word != "$_idea".* ]] || training_options+=(--set "$_word")
-  done
-done
 [ -z "$max_hours" ] || training_options+=(--max-hours "$max_hours")
 ! $overwrite || training_options+=(--overwrite)
 
@@ -154,12 +166,23 @@ trap '[ $? -eq 0 ] || _failed' EXIT
 # first_encoder: the system that the first round starts from.
 first_encoder() { if [ "$initial" = previous ]; then echo dino; else echo "$initial"; fi; }
 
-# copy_tables FROM TO: what a data directory says of its utterances besides the audio.
-copy_tables() {
-  local file
-  for file in "$1"/{utt2spk,spk2utt,utt2spk.truth,trials*}; do
-    if $dry_run || [ -f "$file" ]; then here cp "$file" "$2"; fi
-  done
+# parts_of DIR: the sets that are there; a set for evaluation is not a must.
+parts_of() {
+  echo train
+  if $dry_run || [ -f "$1/eval/wav.scp" ]; then echo eval; fi
+}
+# has_truth: true if the speakers of the training set are known, for reports.  has_trials: true if there is a trial list.
+has_truth() { $dry_run || [ -f "$data/train/utt2spk.truth" ]; }
+has_trials() { $dry_run || [ -f "$data/eval/trials" ]; }
+
+# cutting PART: long recordings of a folder are cut into utterances; those that trials name stay whole.
+cutting() { if [ "$corpus-$1" = folder-train ]; then echo --cut-above=20; else echo --cut-above=0; fi; }
+
+# estimate_times: what the stages will take on this machine, where nobody has published it.
+estimate_times() {
+  [ "$corpus" = folder ] || return 0
+  here steps/estimate_times.py --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
+    --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"
 }
 
 # trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.

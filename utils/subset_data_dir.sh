@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes a data directory from a part of another; trials stay where both sides do.
+# Makes a data directory from a part of another one. A trial stays if both of its sides stay.
 # usage: utils/subset_data_dir.sh [--first | --last] <n> <source> <new>   n utterances (evenly spread by default)
-#        utils/subset_data_dir.sh --utt-list <file> <source> <new>        those in the file's first column
-#        utils/subset_data_dir.sh --spk-list <file> <source> <new>        those of the speakers in the first column
+#        utils/subset_data_dir.sh --utt-list <file> <source> <new>        the utterances in the first column of <file>
+#        utils/subset_data_dir.sh --spk-list <file> <source> <new>        the utterances of the speakers in that column
 set -euo pipefail
 # shellcheck source=utils/lib/data_files.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/data_files.sh"
@@ -48,8 +48,8 @@ esac
 kept=$(wc -l <"$keys")
 [ "$kept" -gt 0 ] || data_error "nothing of $from is in ${list:-the subset}; are these ids of another directory?"
 
-# What an earlier subset left there would contradict the new one.
-for file in $utt_files $spk_files $whole_files spk2utt $(trial_files "$to"); do rm -f "$to/$file"; done
+# Files of an earlier subset would contradict the new one.
+clear_data_dir "$to"
 for file in $(present_files "$from"); do keep_keys "$keys" "$from/$file" >"$to/$file"; done
 finish_subset "$from" "$to"
 for file in $(trial_files "$from"); do keep_trials "$keys" "$from/$file" >"$to/$file"; done

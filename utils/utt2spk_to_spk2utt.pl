@@ -1,6 +1,6 @@
 #!/usr/bin/env perl
 # utt2spk_to_spk2utt.pl [utt2spk] > spk2utt
-# `utt spk` lines become `spk utt utt ...`, speakers and utterances in the order in which they come.
+# Turns lines `utt spk` into lines `spk utt utt ...`. Speakers and utterances keep the order of the input.
 use strict;
 use warnings;
 my (%utts, @speakers);

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Checks that a data directory keeps the contract: sorted unique keys, the right fields, the same utterances in
-# every file. Each complaint names the file, the line and the remedy; exit 1 if there is one.
+# Checks a data directory: keys are sorted and unique, lines have the right fields, all files have the same utterances.
+# Each complaint names the file, the line and the remedy. With a complaint the exit status is 1.
 # usage: utils/validate_data_dir.sh [options] <data>
 #   --no-feats            feats.scp need not be there (before the feature stage)
 #   --no-wav              wav.scp need not be there
-#   --no-text             accepted; text is never asked for, only checked where it is
+#   --no-text             accepted for Kaldi's sake; text is optional, and checked where it exists
 #   --no-spk-sort         utt2spk need not be sorted by speaker as well
-#   --non-print           accepted; keys and paths may be any UTF-8
-#   --allow-pipes true    wav.scp may hold commands, `utt cmd |` (they run when read: only from hands you trust)
-#   --unlabelled true     the set has no labels: every utterance must be its own speaker
+#   --non-print           accepted for Kaldi's sake; keys and paths may be any UTF-8
+#   --allow-pipes true    wav.scp may hold commands, `utt cmd |`. They run when the file is read: trust the file first
+#   --unlabelled true     the set has no labels: every utterance must be a speaker of its own
 set -euo pipefail
 # shellcheck source=utils/lib/data_files.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/data_files.sh"
@@ -36,6 +36,5 @@ fi
 data=${1%/}
 [ -d "$data" ] || data_error "there is no directory $data: make it first (the data preparation stage)"
 mapfile -t trials < <(trial_files "$data")
-# shellcheck disable=SC2086  # lists of words
 exec perl "$utils/lib/validate_data.pl" "$data" "feats=$feats" "wav=$wav" "spk_sort=$spk_sort" \
-  "allow_pipes=$allow_pipes" "unlabelled=$unlabelled" -- $utt_files -- $spk_files -- ${trials[@]+"${trials[@]}"}
+  "allow_pipes=$allow_pipes" "unlabelled=$unlabelled" -- "${utt_files[@]}" -- "${spk_files[@]}" -- ${trials[@]+"${trials[@]}"}

@@ -1,20 +1,22 @@
 """dlg-lc: from unlabelled speech to a speaker verification system (Han, Chen and Qian, arXiv 2208.01928).
 
-The rooms, from the bottom up. A module imports from its own room and from those above it in this list:
+The rooms of the package. A module imports from its own room and from the rooms above it in this list:
 
-    errors, console, files     an error with a remedy; log and progress; files that appear whole or not at all
-    settings/                  what stands in conf/*.yaml: types, ranges, choices, and how they are read
+    arrays, errors             the type of arrays; an error with a remedy
+    console, files             log and progress; files that are complete or not there at all
+    provenance                 the record of an output: its settings and inputs, code and machine
+    settings/                  the settings of conf/*.yaml: types, ranges, choices, how they are read
     data/                      tables, audio, arks, features, crops, augmentation, batches
     encoders/                  ECAPA-TDNN, ResNet34, CAM++; model.pt
-    provenance                 what an output was made from, by which code, on which machine
-    training/                  the one training loop: processes, optimiser, checkpoints
+    training/                  the training loop of both stages: processes, optimiser, checkpoints
+    extraction                 embeddings of a data directory by a trained encoder
     dino/                      stage I: projection head, loss, health, task
     rounds/                    stage II: classifier, loss mixture, gate, DLG-LC loss, task
     vectors                    means, lengths and whitening of embeddings
-    clusters/                  k-means, and what the sizes of clusters tell
-    scoring/                   cosine, PLDA, cohorts, error rates
-    reports/                   what an experiment directory holds, as tables and plots
+    clusters/                  pseudo labels: k-means, warnings about cluster sizes, a proposal for their number
+    scoring/                   trial scores by cosine and PLDA, score normalisation, error rates
     extras/                    tools that run.sh never calls: calibration, fusion, bootstrap, Kaldi's PLDA files
+    reports/                   results of experiments as tables, plots and pages
 """
 
 __version__ = "0.2.0"

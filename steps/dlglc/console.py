@@ -1,11 +1,11 @@
-"""The frame of every script: help from its docstring, errors without traceback, log lines, progress."""
+"""What every script needs: help from its docstring, errors without a traceback, log lines, progress."""
 
 import argparse
 import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -20,16 +20,16 @@ Item = TypeVar("Item")
 class Parser(argparse.ArgumentParser):
     """An argument parser whose `--set` takes `key=value` words only.
 
-    `--set a=1 b=2 DIR` sets two keys and leaves DIR to the positional arguments. argparse alone would take DIR as well.
+    `--set a=1 b=2 DIR` sets two keys, and DIR is a positional argument. argparse alone would also give DIR to --set.
     """
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As argparse does it, on the words of split_set."""
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        """Like argparse, after split_set."""
         return super().parse_known_args(split_set(sys.argv[1:] if args is None else list(args)), namespace)
 
 
 def split_set(words: list[str]) -> list[str]:
-    """`--set a=1 b=2 DIR` as `--set=a=1 --set=b=2 DIR`; a --set that no assignment follows stays as it is."""
+    """Turn `--set a=1 b=2 DIR` into `--set=a=1 --set=b=2 DIR`. A --set without an assignment behind it is kept."""
     out: list[str] = []
     setting = False
     for word in words:
@@ -44,8 +44,13 @@ def split_set(words: list[str]) -> list[str]:
 
 
 def parser(doc: str | None) -> Parser:
-    """A parser whose --help is the script's own docstring: what it does, reads, writes, an example."""
+    """A parser whose --help is the docstring of the script: what it does, reads and writes, and an example."""
     return Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add --device, as training.distributed.Processes takes it."""
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda (default: auto)")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -59,18 +64,18 @@ def run(main: Callable[[], None]) -> None:
         script = sys.argv[0].rsplit("/", 1)[-1]
         print(f"{script}: error: {error}", file=sys.stderr)
         sys.exit(1)
-    except BrokenPipeError:  # the reader (head, less) has left: not our error
+    except BrokenPipeError:  # the reader of our output (head, less) has closed the pipe
         sys.exit(1)
 
 
 def progress(iterable: Iterable[Item], total: int, what: str, every: float = 30.0) -> Iterator[Item]:
-    """Iterate with a bar on a terminal; in a log, write a plain line (done, rate, time left) each `every` seconds.
+    """Iterate and show the progress: a bar on a terminal, else a log line every `every` seconds.
 
     Args:
-        iterable: what to pass through.
-        total: number of items expected.
-        what: the unit, e.g. "utterances".
-        every: seconds between two lines where stderr is no terminal.
+        iterable: the items.
+        total: their number.
+        what: their name, e.g. "utterances".
+        every: seconds between two log lines.
     """
     if sys.stderr.isatty():
         yield from tqdm(iterable, total=total, unit=f" {what}", leave=False)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, flushed to the disk, then renamed."""
+"""Files that are complete or not there at all: written under another name, flushed to the disk, then renamed."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,10 @@ from .errors import RecipeError
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A binary file that takes its name when all of it is on the disk. A kill leaves the old file or the new one."""
+    """Open a binary file for writing. It gets its name when all of it is on the disk.
+
+    After a kill, the old file or the whole new file is there.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".tmp")
@@ -25,14 +28,14 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | Path, text: str | Iterable[str]) -> None:
-    """Write a text, or the pieces of one, as UTF-8."""
+    """Write a text as UTF-8. The text may come in pieces."""
     with whole_file(path) as file:
         for piece in [text] if isinstance(text, str) else text:
             file.write(piece.encode())
 
 
 def write_lines(path: str | Path, lines: Iterable[str]) -> None:
-    """Write lines, each with a line end."""
+    """Write lines of text. This adds the line ends."""
     write_text(path, (f"{line}\n" for line in lines))
 
 
@@ -43,14 +46,15 @@ def save_tensors(contents: dict[str, Any], path: str | Path) -> None:
 
 
 def load_tensors(path: str | Path) -> dict[str, Any]:
-    """Read what save_tensors wrote, to the CPU. Nothing in the file is executed (weights_only).
+    """Read what save_tensors wrote, to the CPU. No code in the file is executed (weights_only).
 
     Raises:
-        RecipeError: missing or damaged file.
+        RecipeError: the file is missing or damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+        contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return contents
     except FileNotFoundError:
-        raise RecipeError(f"{path}: no such model: run the stage that trains it") from None
+        raise RecipeError(f"{path}: no such model: run the stage that trains this model") from None
     except Exception as error:  # torch and pickle raise many kinds on a damaged file
         raise RecipeError(f"{path}: not a model file of this recipe, or damaged: {error}") from error

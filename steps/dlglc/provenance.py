@@ -1,4 +1,8 @@
-"""What an output was made from: a finished stage is reused when nothing changed, never mixed when something did."""
+"""The record of what an output was made from.
+
+A finished output is reused if its record is the same as before. Otherwise it is made again from the beginning, so that
+parts made with different settings are never mixed.
+"""
 
 import hashlib
 import json
@@ -12,19 +16,25 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
+from .console import log
 from .files import write_text
 
-FILES = 10_000  # of an scp that are looked at; more, as of a corpus read in place, take minutes on a shared file system
+# A fingerprint covers the files that an scp names, up to this many. More files (a corpus that is read in place) would
+# take minutes on a shared file system.
+MAX_FILES = 10_000
 
 
 def fingerprint(path: str | Path) -> str:
-    """Hash of a file's contents; for an scp of few files (arks) also of their sizes and times, as its text stays."""
+    """Hash of a file's contents. For an scp of few files (arks), the hash also covers their sizes and times.
+
+    Such an scp can stay the same although its arks have changed.
+    """
     data = Path(path).read_bytes()
     digest = hashlib.sha256(data)
     if str(path).endswith(".scp"):
         places = (line.split(None, 1)[-1] for line in data.splitlines() if line and not line.endswith(b"|"))
-        places = sorted({re.sub(rb":\d+$", b"", place) for place in places})
-        for place in places if len(places) <= FILES else []:
+        files = sorted({re.sub(rb":\d+$", b"", place) for place in places})
+        for place in files if len(files) <= MAX_FILES else []:
             if os.path.exists(place):
                 status = os.stat(place)
                 digest.update(b"%s %d %d" % (place, status.st_size, status.st_mtime_ns))
@@ -32,56 +42,70 @@ def fingerprint(path: str | Path) -> str:
 
 
 class Stamp:
-    """The record `NAME.json` beside an output: settings and fingerprints of the inputs, written when it is finished.
+    """The record `NAME.json` beside an output: settings and fingerprints of the inputs.
 
     Args:
-        path: the record's file.
-        settings: what decides the output, plain values or settings objects.
-        inputs: files that decide it; None entries are left out.
+        path: file of the record.
+        settings: the settings that determine the output, as plain values or settings objects.
+        inputs: the files that determine the output. Entries that are None are left out.
     """
 
     def __init__(self, path: str | Path, settings: dict[str, Any], inputs: list[Path | None]):
         self.path = Path(path)
         files = {str(p): fingerprint(p) for p in inputs if p is not None}
         plain = {key: value.model_dump() if isinstance(value, BaseModel) else value for key, value in settings.items()}
-        self.record = json.loads(json.dumps({"settings": plain, "inputs": files}))
+        self.record: dict[str, Any] = json.loads(json.dumps({"settings": plain, "inputs": files}))
 
     def read(self) -> dict[str, Any] | None:
-        """The record that stands there, or None."""
+        """The record on the disk, or None."""
         try:
-            return json.loads(self.path.read_text())  # type: ignore[no-any-return]
+            record: dict[str, Any] = json.loads(self.path.read_text())
+            return record
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
     def matches(self) -> bool:
-        """True when the record there is this one."""
+        """True if the record on the disk is the same as this one."""
         return self.read() == self.record
 
+    def reuse(self, output: str | Path) -> bool:
+        """Decide whether a finished output can be reused.
+
+        Returns:
+            True if the record on the disk is the same as this one. The log says so. Otherwise False: the record on the
+            disk is removed. The caller then makes the output and calls write().
+        """
+        if self.matches():
+            log.info("%s is finished: reused", output)
+            return True
+        self.clear()
+        return False
+
     def differences(self) -> list[str]:
-        """Readable list of what differs from the record there, e.g. 'settings.epochs: 8 → 10'."""
-        old, new = _flat(self.read() or {}), _flat(self.record)
+        """The differences between the record on the disk and this one, e.g. 'settings.epochs: 8 → 10'."""
+        old, new = _flatten(self.read() or {}), _flatten(self.record)
         return [
             f"{k}: {old.get(k)} → {new.get(k)}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)
         ]
 
     def write(self) -> None:
-        """Put the record there."""
+        """Write the record. Call this when the output is finished."""
         write_text(self.path, json.dumps(self.record, indent=1) + "\n")
 
     def clear(self) -> None:
-        """Take the record away before the output is touched."""
+        """Remove the record from the disk. Call this before the output is changed."""
         self.path.unlink(missing_ok=True)
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
     return flat
 
 
 def describe_code() -> str:
-    """The git revision, marked when files differ from it, or "no git"."""
+    """The git revision, with a mark if files were changed since, or "no git"."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(
@@ -93,7 +117,7 @@ def describe_code() -> str:
 
 
 def describe_machine() -> str:
-    """Processor or GPU, cores, torch."""
+    """Processor, number of cores, GPU and version of torch."""
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:

@@ -1,21 +1,24 @@
-"""Embeddings as vectors: lengths, means of groups, and the whitening of their space, learned without labels."""
+"""Embeddings as vectors: unit length, means of groups, whitening without labels."""
 
 import numpy as np
 
+from .arrays import Array
 
-def unit_length(x: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
-    """Rows of (N, D) less `mean`, at length 1."""
+
+def unit_length(x: Array, mean: Array | None = None) -> Array:
+    """Subtract `mean` (D,) from the rows of x (N, D) and scale each row to length 1."""
     if mean is not None:
         x = x - mean
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    unit: Array = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
-def group_means(x: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def group_means(x: Array, rows: Array, groups: Array) -> tuple[Array, Array]:
     """Mean vector of each group.
 
     Args:
         x: (N, D).
-        rows, groups: (M,) row x[rows[i]] belongs to group groups[i], 0 to G-1, none of them empty.
+        rows, groups: (M,) int. Row x[rows[i]] belongs to group groups[i], 0 to G-1. No group is empty.
 
     Returns:
         (G, D) means and (G,) sizes.
@@ -26,40 +29,46 @@ def group_means(x: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np
     return np.add.reduceat(x[rows[order]], starts, axis=0) / sizes[:, None].astype(x.dtype), sizes
 
 
-def total_whitening(points: np.ndarray, power: float) -> np.ndarray:
-    """Divide each principal direction of (N, D) points by its variance to `power`.
+def total_whitening(points: Array, power: float) -> Array:
+    """Divide each principal direction of the points by its variance to the power of `power`.
 
-    0 changes nothing. 0.5 makes all directions equal, noise included; a cosine after it is the one in the Mahalanobis
-    metric. Between the two the few directions that carry most of the variance, of unlabelled speech often the channel,
-    lose their weight and the small ones do not take over.
+    With 0 nothing changes. With 0.5 all directions have the same variance, noise included; a cosine is then the cosine
+    in the Mahalanobis metric. With a value in between, the few directions with most of the variance count less, and
+    directions of noise do not dominate. In unlabelled speech the directions with most of the variance are often those
+    of the channel.
+
+    Args:
+        points: (N, D).
+        power: 0 to 0.5.
 
     Returns:
-        (D, D) float32 matrix, applied as points @ matrix; directions without variance become 0.
+        (D, D) float32 matrix, applied as points @ matrix. Directions without variance become 0.
     """
-    return _power(np.cov(points.T.astype(np.float64)), -power)
+    return _matrix_power(np.cov(points.T.astype(np.float64)), -power)
 
 
-def within_class_whitening(points: np.ndarray, labels: np.ndarray, shrinkage: float = 0.05) -> np.ndarray:
+def within_class_whitening(points: Array, labels: Array, shrinkage: float = 0.05) -> Array:
     """Within-class covariance normalisation (Hatch, Kajarekar, Stolcke, Interspeech 2006) with clusters as classes.
 
     Args:
         points: (N, D).
-        labels: (N,) clusters 0 to K-1, none of them empty. Those of one member tell nothing and change nothing.
-        shrinkage: share of the mean variance that is added to every direction; holds where members are few.
+        labels: (N,) clusters 0 to K-1. No cluster is empty. Clusters of one member have no effect.
+        shrinkage: share of the mean variance that is added to every direction, for clusters with few members.
 
     Returns:
         (D, D) float32 matrix, applied as points @ matrix.
     """
     means, sizes = group_means(points, np.arange(len(points)), labels)
-    apart = (points - means[labels]).astype(np.float64)
-    within = apart.T @ apart / max(len(points) - len(sizes), 1)
+    deviations = (points - means[labels]).astype(np.float64)
+    within = deviations.T @ deviations / max(len(points) - len(sizes), 1)
     within += shrinkage * np.trace(within) / len(within) * np.eye(len(within))
-    return _power(within, -0.5)
+    return _matrix_power(within, -0.5)
 
 
-def _power(covariance: np.ndarray, power: float) -> np.ndarray:
-    """A power of a symmetric matrix on the directions that have variance."""
+def _matrix_power(covariance: Array, power: float) -> Array:
+    """A power of a symmetric matrix, on the directions that have variance only."""
     variances, directions = np.linalg.eigh(covariance)
     kept = variances > 1e-6 * max(variances[-1], 1e-12)
     directions = directions[:, kept]
-    return (directions * variances[kept] ** power @ directions.T).astype(np.float32)
+    matrix: Array = (directions * variances[kept] ** power @ directions.T).astype(np.float32)
+    return matrix

@@ -18,7 +18,7 @@ from dlglc.data.batches import Batches
 from dlglc.data.crops import open_crops
 from dlglc.data.fbank import Fbank
 from dlglc.data.tables import read_table
-from recipe import run
+from support.chain import run
 from standin import make_tree
 
 LISTS = ("", *(f"_vox1_{name}" for name in ("o", "e", "e_cleaned", "h", "h_cleaned")))

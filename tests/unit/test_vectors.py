@@ -1,9 +1,9 @@
-"""Whitening: what becomes of the covariances, by their definition."""
+"""Lengths, means of groups, and whitening: what becomes of the covariances, by their definition."""
 
 import numpy as np
 import pytest
 
-from dlglc.vectors import total_whitening, unit_length, within_class_whitening
+from dlglc.vectors import group_means, total_whitening, unit_length, within_class_whitening
 
 
 @pytest.fixture
@@ -51,3 +51,36 @@ def test_full_whitening_is_the_mahalanobis_cosine():
     flat = np.concatenate([x, x[:, :2]], axis=1)
     twice = unit_length(flat @ total_whitening(flat, 0.5))
     assert twice[3] @ twice[8] == pytest.approx(expected, abs=1e-3)
+
+
+def test_group_means():
+    x = np.random.default_rng(0).normal(size=(10, 3))
+    means, sizes = group_means(x, np.array([4, 0, 9, 2]), np.array([1, 0, 1, 1]))
+    np.testing.assert_allclose(means, [x[0], (x[4] + x[9] + x[2]) / 3])
+    assert sizes.tolist() == [1, 3]
+
+
+def test_means_of_groups_keep_single_precision():
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    means, sizes = group_means(x, np.array([3, 3, 0]), np.array([0, 0, 1]))  # a row may come twice
+    assert means.dtype == np.float32
+    np.testing.assert_array_equal(means, [x[3], x[0]])
+    assert sizes.tolist() == [2, 1]
+
+
+def test_unit_lengths():
+    x = np.array([[3.0, 4.0], [0.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_allclose(unit_length(x), [[0.6, 0.8], [0, 0], [0.5**0.5, 0.5**0.5]])
+    moved = unit_length(x, np.array([1.0, 1.0]))
+    np.testing.assert_allclose(moved, [[2 / 13**0.5, 3 / 13**0.5], [-(0.5**0.5), -(0.5**0.5)], [0, 0]])
+
+
+def test_whitening_of_power_zero_changes_nothing():
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    np.testing.assert_allclose(total_whitening(x, 0.0), np.eye(4), atol=1e-6)
+
+
+def test_shrinkage_moves_towards_the_plain_space(points):
+    x, labels = points
+    large = within_class_whitening(x, labels, shrinkage=1e6)
+    np.testing.assert_allclose(large / large[0, 0], np.eye(6), atol=1e-3)

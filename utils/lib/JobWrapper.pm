@@ -7,8 +7,8 @@ use Exporter 'import';
 use File::Basename qw(basename dirname);
 use File::Path qw(make_path);
 use POSIX ();
-our @EXPORT = qw(me warning fail parse_call task_log task_command make_log_dirs log_verdict pick_tasks report
-                 now_text single_quote in_path positive);
+our @EXPORT_OK = qw(warning fail parse_call task_log task_command make_log_dirs log_verdict pick_tasks report
+                    now_text single_quote in_path positive);
 
 sub me { return basename($0) }
 sub warning { print STDERR me() . ": warning: @_\n"; return }
@@ -116,19 +116,19 @@ sub make_log_dirs {
 # A mark, if given, is a line that must stand beside the trailer.
 sub log_verdict {
     my ($log, $mark) = @_;
-    return undef unless -f $log;  # a device may have no end
-    open(my $in, '<', $log) or return undef;
+    return unless -f $log;  # a device may have no end
+    open(my $in, '<', $log) or return;
     my $size = -s $in;
-    seek($in, $size > 8192 ? -8192 : -$size, 2) or return undef;
+    seek($in, $size > 8192 ? -8192 : -$size, 2) or return;
     my @lines = <$in>;
     splice @lines, 0, @lines - 10 if @lines > 10;
-    return undef if defined $mark && !grep { $_ eq "$mark\n" } @lines;
+    return if defined $mark && !grep { $_ eq "$mark\n" } @lines;
     for my $line (reverse @lines) {
         return $2 ? 128 + $2 : $1 if $line =~ /^# Ended \(code ([0-9]+)(?:; signal ([0-9]+))?\)/;
         return $1 if $line =~ /^# Finished at .* with status ([0-9]+)$/;
-        return undef if $line =~ /^# Started at /;
+        return if $line =~ /^# Started at /;
     }
-    return undef;
+    return;
 }
 
 # pick_tasks(call, all|failed|incomplete): (tasks to run, tasks that stay failed without a new run)

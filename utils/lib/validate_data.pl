@@ -200,7 +200,7 @@ sub check_wav {
         return $option{allow_pipes} ? undef
             : ["'$key' is a command, which would run when read", 'write a file, or pass --allow-pipes true'];
     }
-    return undef;
+    return;
 }
 
 sub check_ark {
@@ -214,9 +214,10 @@ sub check_count {
 }
 
 sub check_segment {
-    my ($recording, $from, $to, @rest) = split / /, $_[0];
+    my ($value) = @_;
+    my ($recording, $from, $to, @rest) = split / /, $value;
     $recordings->{$recording} = 1;
-    return undef if !@rest && "$from $to" =~ /^[0-9.]+ [0-9.]+$/ && $to > $from;
+    return if !@rest && "$from $to" =~ /^[0-9.]+ [0-9.]+$/ && $to > $from;
     return ["the segment from $from to $to seconds is empty or not a number", 'the end must be above the start'];
 }
 

@@ -1,17 +1,31 @@
-"""A number of clusters from the embeddings alone: the knee of the silhouette over K (steps/propose_num_clusters.py)."""
+"""A proposal for the number of clusters: the knee of the silhouette over K (steps/propose_num_clusters.py)."""
 
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..console import progress
+from ..settings.schema import ClusterSettings
 from ..vectors import group_means, total_whitening, unit_length
 from .kmeans import kmeans
 
 STEPS_PER_DOUBLING = 3
 
 
+def propose_num_clusters(points: Array, settings: ClusterSettings, seed: int, device: str | torch.device) -> int:
+    """A number of clusters for `num_clusters: 0`: the knee of the silhouette's curve.
+
+    Args:
+        points: (N, D) embeddings, N >= 8.
+        settings: of conf/cluster.yaml; whitening is taken over.
+        seed: of the starting points.
+    """
+    smallest, largest = max(2, min(10, len(points) // 8)), max(4, len(points) // 4)
+    return knee(silhouette_curve(points, smallest, largest, settings.whiten or 0.25, 2, seed, device))
+
+
 def silhouette_curve(
-    points: np.ndarray,
+    points: Array,
     smallest: int,
     largest: int,
     whiten: float,
@@ -19,23 +33,24 @@ def silhouette_curve(
     seed: int,
     device: str | torch.device = "cpu",
 ) -> list[tuple[int, float]]:
-    """Mean silhouette of k-means at each K of a geometric grid.
+    """Mean silhouette of the clusters that k-means finds, for each K of a geometric grid.
 
     Args:
         points: (N, D) embeddings.
-        smallest, largest: ends of the grid.
+        smallest, largest: first and last K of the grid.
         whiten, restarts: as in conf/cluster.yaml.
         seed: of the starting points.
+        device: where the distances are computed.
 
     Returns:
-        (K, silhouette) pairs, K rising.
+        (K, silhouette) pairs in the order of K.
     """
     unit = unit_length(points - points.mean(0))
     unit = unit_length(unit @ total_whitening(unit, whiten)).astype(np.float32)
     steps = round(np.log2(largest / smallest) * STEPS_PER_DOUBLING)
     grid = np.unique(np.geomspace(smallest, largest, steps + 1).round().astype(int)).tolist()
     curve = []
-    for k in progress(grid, len(grid), "numbers"):
+    for k in progress(grid, len(grid), "numbers of clusters"):
         found = kmeans(unit, k, restarts=restarts, seed=seed, device=device)
         curve.append((k, round(silhouette(unit, found.labels), 5)))
         print(f"{k:8d} clusters: silhouette {curve[-1][1]:.4f}")
@@ -43,17 +58,24 @@ def silhouette_curve(
 
 
 def knee(curve: list[tuple[int, float]]) -> int:
-    """The K whose value is farthest above the straight line, over log K, from the first point to the last."""
+    """The K whose value is farthest above the straight line from the first to the last point, over log K."""
     numbers, values = np.log([k for k, _ in curve]), np.array([value for _, value in curve])
     line = np.interp(numbers, numbers[[0, -1]], values[[0, -1]])
     return int(curve[int((values - line).argmax())][0])
 
 
-def silhouette(unit: np.ndarray, labels: np.ndarray, chunk: int = 8192) -> float:
-    """Mean of (b - a) / max(a, b) over (N, D) unit vectors, 0 for a cluster's only member.
+def silhouette(unit: Array, labels: Array, chunk: int = 8192) -> float:
+    """Mean of (b - a) / max(a, b) over unit vectors.
 
-    a is the cosine distance to the own cluster's centroid without the vector itself, b that to the nearest other one
-    (Vendramin, Campello and Hruschka, 2010, with the vector left out, which K near N would otherwise profit from).
+    a is the cosine distance to the centroid of the own cluster, computed without the vector itself. b is the cosine
+    distance to the nearest other centroid. The value is 0 for the only member of a cluster. This is the simplified
+    silhouette of Vendramin, Campello and Hruschka (2010), except that they do not leave the vector out, which favours
+    K near N.
+
+    Args:
+        unit: (N, D) unit vectors.
+        labels: (N,) clusters.
+        chunk: vectors that are compared with all centroids at once.
     """
     labels = np.unique(labels, return_inverse=True)[1]
     means, sizes = group_means(unit, np.arange(len(unit)), labels)

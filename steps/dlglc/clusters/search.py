@@ -1,4 +1,4 @@
-"""Pseudo labels from embeddings: the space that is clustered, the search, and what the sizes of clusters tell."""
+"""Clusters of embeddings: the space that is clustered, the search, warnings about the sizes of clusters."""
 
 import functools
 
@@ -6,27 +6,29 @@ import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from ..arrays import Array
 from ..settings.schema import ClusterSettings
 from ..vectors import group_means, total_whitening, unit_length, within_class_whitening
 from .kmeans import Clustering, kmeans
 
 
 def cluster_embeddings(
-    points: np.ndarray, settings: ClusterSettings, seed: int, device: str | torch.device = "cpu"
+    points: Array, settings: ClusterSettings, seed: int, device: str | torch.device = "cpu"
 ) -> Clustering:
     """Cluster embeddings as conf/cluster.yaml says.
 
-    The mean is subtracted, the space is whitened, k-means searches; then, wccn_passes times, the space is whitened by
-    the covariance within the clusters found so far and searched again. With ahc_from, k-means finds that many centroids
-    and average linkage merges them.
+    First the mean is subtracted, and the space is whitened. Then k-means searches. With wccn_passes, the space is
+    whitened by the covariance within the clusters found so far, and k-means searches again. With ahc_from, k-means
+    finds that many centroids, and average linkage merges them.
 
     Args:
-        points: (N, D) embeddings, N at least ahc_from and num_clusters.
+        points: (N, D) embeddings. N is at least ahc_from and num_clusters.
+        settings: of conf/cluster.yaml.
         seed: of the starting points.
-        device: where distances are computed.
+        device: where the distances are computed.
 
     Returns:
-        the clustering; its centroids are in the space that was clustered.
+        The clustering. Its centroids lie in the space that was clustered.
     """
     if settings.subtract_mean:
         points = points - points.mean(0)
@@ -51,46 +53,56 @@ def cluster_embeddings(
         found = search(points)
     if starts > settings.num_clusters:
         labels = merge(found.centroids, settings.num_clusters)[found.labels]
-        found.labels, found.centroids, found.objective = describe(points, labels, settings.spherical)
+        found.labels, found.centroids, found.objective = summarise_partition(points, labels, settings.spherical)
     return found
 
 
-def size_warnings(sizes: np.ndarray, wanted: int) -> list[str]:
-    """What is doubtful about the sizes of clusters, and what to do; nothing where they are fine.
+def size_warnings(sizes: Array, wanted: int) -> list[str]:
+    """Warnings about doubtful sizes of clusters, each with a remedy. Empty if there are none.
 
-    On speechocean762 medians are 12 with 200 clusters of 125 speakers and 3 with 600; the largest cluster has 4 times
-    the mean, with embeddings of a collapsed DINO 5 times, of an untrained encoder on mini 10 times.
+    For comparison, on speechocean762 (125 speakers) the median size is 12 with 200 clusters, and 3 with 600. The
+    largest cluster has 4 times the mean size. With embeddings of a collapsed DINO it has 5 times the mean, with those
+    of an untrained encoder on mini 10 times.
 
     Args:
-        sizes: (K',) utterances of each cluster that has any.
+        sizes: (K',) utterances of each cluster that is not empty.
         wanted: the number of clusters that was asked for.
     """
     found = []
     if len(sizes) < wanted:
         found.append(
-            f"{wanted - len(sizes)} of {wanted} stayed empty: that many embeddings are equal. Look for copies of "
-            "recordings, and at DINO's log for signs of collapse"
+            f"{wanted - len(sizes)} of {wanted} stayed empty, because many embeddings are equal: look for copies of "
+            "recordings, and for signs of collapse in DINO's log"
         )
     if np.median(sizes) < 4:
         found.append(
-            f"their median size is {np.median(sizes):.0f}, too few utterances to learn a class from: num_clusters "
-            f"{wanted} is too large (steps/propose_num_clusters.py proposes one)"
+            f"their median size is {np.median(sizes):.0f}, too few utterances to train a class: num_clusters "
+            f"{wanted} is too large (steps/propose_num_clusters.py proposes a number)"
         )
     if sizes.max() > 20 * sizes.mean():
         found.append(
-            f"one of them holds {sizes.max()} of {sizes.sum()} utterances, {sizes.max() / sizes.mean():.0f} times the "
-            "mean: its embeddings are nearly alike, by channel or silence perhaps. Listen to it; whiten: 0.25 may help"
+            f"one of them has {sizes.max()} of {sizes.sum()} utterances, {sizes.max() / sizes.mean():.0f} times the "
+            "mean: its embeddings are nearly the same, perhaps because of the channel or of silence. Listen to this "
+            "cluster; whiten: 0.25 may help"
         )
     return found
 
 
-def merge(centroids: np.ndarray, clusters: int) -> np.ndarray:
-    """Cluster of each centroid: agglomerative, average linkage on cosine distances; fewer only where distances tie."""
+def merge(centroids: Array, clusters: int) -> Array:
+    """Merge centroids by agglomerative clustering (average linkage of cosine distances).
+
+    Args:
+        centroids: (N, D).
+        clusters: number of clusters to make. Tied distances can make fewer.
+
+    Returns:
+        (N,) cluster of each centroid.
+    """
     return fcluster(linkage(centroids.astype(np.float64), "average", "cosine"), clusters, "maxclust") - 1
 
 
-def describe(points: np.ndarray, labels: np.ndarray, spherical: bool) -> tuple[np.ndarray, np.ndarray, float]:
-    """Labels 0 to K-1, centroids and objective of a finished partition, as clusters/kmeans.py defines them."""
+def summarise_partition(points: Array, labels: Array, spherical: bool) -> tuple[Array, Array, float]:
+    """Labels 0 to K-1, centroids and objective of a given partition, as clusters/kmeans.py defines them."""
     labels = np.unique(labels, return_inverse=True)[1]
     points = unit_length(points) if spherical else points
     centroids, _ = group_means(points, np.arange(len(points)), labels)

@@ -1,1 +1,1 @@
-"""Tables, audio, arks and features, and the crops and batches that training draws from them."""
+"""Tables, audio, arks and features, and the crops and batches for training."""

@@ -1,25 +1,25 @@
-"""Recordings by wav.scp: 16 kHz mono, whole or any stretch of samples, reading no more bytes than asked for."""
+"""Recordings by wav.scp as all stages after the first meet them: 16 kHz mono, whole or any stretch of samples.
+
+What users bring, in any format, is read by decode.py and packed by packing.py.
+"""
 
 import functools
-import io
 import os
 import re
 import struct
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from ..arrays import Array
 from ..errors import RecipeError
 from .columns import read_columns
+from .tables import place_of
 
-
-_ARK = re.compile(r"^(.+):(\d+)$")
-_FFMPEG = (".m4a", ".mp4", ".aac")  # what libsndfile does not read
-_STREAMED = 0x7FFFF000  # bytes: a WAV written to a pipe claims as many, or more
-NO_AV = "m4a is read by the Python package av (FFmpeg's libraries), which is missing"
-_SLACK = 0.2  # s that a decoder may deliver less than the container says: AAC's frames and their padding
+ARK = re.compile(r"^(.+):(\d+)$")  # file and offset of a recording in an ark
+HEADER = 44  # bytes before the samples of a packed WAV
+WIDE = ("FLOAT", "DOUBLE", "PCM_24", "PCM_32")  # libsndfile's names of what holds more than 16 bits
 
 
 class Recordings:
@@ -29,53 +29,57 @@ class Recordings:
         data_dir: directory with wav.scp; utt2num_samples is used where present, else headers are read.
         sample_rate: the only rate accepted, Hz.
         probe: find every recording's length now; without it num_samples is not there.
-        allow_pipes: run `command |` entries of wav.scp in a shell. Off, they are refused: a table is no program.
 
     Attributes:
         ids: N utterance ids, sorted.
         num_samples: (N,) int64.
 
     Raises:
-        RecipeError: names wav.scp's line for anything that is not readable 16 kHz mono audio.
+        RecipeError: names wav.scp's line for anything that is not readable mono audio of that rate.
     """
 
-    def __init__(self, data_dir: str | Path, sample_rate: int = 16000, allow_pipes: bool = False, probe=True):
+    def __init__(self, data_dir: str | Path, sample_rate: int = 16000, probe: bool = True):
         self.scp = Path(data_dir) / "wav.scp"
         self.sample_rate = sample_rate
-        self.allow_pipes = allow_pipes
         self.ids, self.where = read_columns(self.scp)
-        lengths = self.scp.with_name("utt2num_samples")
+        self._checked = np.zeros(len(self.ids), dtype=bool)  # recordings whose header was compared with num_samples
+        self.num_samples: Array | None = None
         if not probe:
             return
-        if lengths.exists():
-            ids, counts = read_columns(lengths)
-            if ids != self.ids:
-                raise RecipeError(f"{lengths}: its ids are not those of {self.scp}; run steps/pack_audio.py again")
-            try:
-                self.num_samples = counts.numbers()
-            except ValueError as error:
-                raise RecipeError(f"{lengths}: {error}; run steps/pack_audio.py again") from None
-        else:
+        lengths = self.scp.with_name("utt2num_samples")
+        if not lengths.exists():
             self.num_samples = np.array([self.probe(i) for i in range(len(self.ids))], dtype=np.int64)
+            return
+        ids, counts = read_columns(lengths)
+        if ids != self.ids:
+            raise RecipeError(f"{lengths}: its ids are not those of {self.scp}; run steps/pack_audio.py again")
+        try:
+            self.num_samples = counts.numbers()
+        except ValueError as error:
+            raise RecipeError(f"{lengths}: {error}; run steps/pack_audio.py again") from None
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def read(self, i: int, start: int = 0, num: int | None = None) -> np.ndarray:
-        """Samples [start, start + num) of recording i as int16; fewer where it ends earlier."""
+    def read(self, i: int, start: int = 0, num: int | None = None) -> Array:
+        """Samples [start, start + num) of recording i as int16; fewer where it ends earlier.
+
+        Raises:
+            RecipeError: the recording cannot be read, or is not as long as utt2num_samples or its own header says.
+        """
         where = self.where[i]
         try:
-            packed = _ARK.match(where)
+            packed = ARK.match(where)
             if packed:
-                return _read_packed(packed[1], int(packed[2]), start, num)
-            if where.endswith(_FFMPEG):
-                return self._decode(where)[start:][:num]
-            if where.endswith(".wav") and (plain := self._read_wav(where, start, num)):
-                return plain[1]
+                return self._read_packed(i, packed[1], int(packed[2]), start, num)
             with self._open(where) as file:
-                self._check(file.samplerate, file.channels)
-                file.seek(min(start, file.frames))
-                return file.read(-1 if num is None else num, dtype="int16")
+                start = min(start, file.frames)
+                wanted = file.frames - start if num is None else min(num, file.frames - start)
+                file.seek(start)
+                samples = to_int16(file, wanted)
+            if len(samples) < wanted:
+                raise ValueError(f"cut short: {start + len(samples)} samples of {start + wanted} are there")
+            return samples
         except (OSError, ValueError, RuntimeError) as error:
             raise self._error(i, error) from error
 
@@ -83,87 +87,69 @@ class Recordings:
         """Number of samples of recording i, by its header."""
         where = self.where[i]
         try:
-            packed = _ARK.match(where)
+            packed = ARK.match(where)
             if packed:
-                return _packed_header(packed[1], int(packed[2]))[1] // 2
-            if where.endswith(_FFMPEG):
-                raise ValueError(
-                    "its length is known only when it is decoded: pack the recordings (steps/pack_audio.py)"
-                )
-            if where.endswith(".wav") and (plain := self._read_wav(where)):
-                return plain[0]
+                return packed_length(packed[1], int(packed[2]))
             with self._open(where) as file:
-                self._check(file.samplerate, file.channels)
-                return file.frames
+                return int(file.frames)
         except (OSError, ValueError, RuntimeError) as error:
             raise self._error(i, error) from error
 
-    def _read_wav(self, where: str, start: int = 0, num: int | None = 0) -> tuple[int, np.ndarray] | None:
-        """Length and a stretch of a 16-bit mono WAV, in two reads; None if it is another kind of file."""
-        file = os.open(where, os.O_RDONLY)
-        try:
-            begin, size = _wav_header(os.pread(file, 512, 0), self.sample_rate)
-            if not begin:
-                return None
-            there = os.fstat(file).st_size - begin
-            if there < size < _STREAMED:
-                raise ValueError(f"cut short: {there} of {size} bytes of samples: fetch or convert the file again")
-            length = min(size, there) // 2
-            start = min(start, length)
-            num = length - start if num is None else min(num, length - start)
-            return length, np.frombuffer(os.pread(file, 2 * num, begin + 2 * start), dtype="<i2")
-        finally:
-            os.close(file)
-
-    def _open(self, where: str) -> soundfile.SoundFile:
-        if not where.endswith("|"):
-            if not os.path.exists(where):
-                raise ValueError("no such file: mend the path, or take the line out and run utils/fix_data_dir.sh")
-            return soundfile.SoundFile(where)
-        if not self.allow_pipes:
-            raise ValueError("a `command |` entry would run a program: pass --allow-pipes if you trust this file")
-        done = subprocess.run(["bash", "-c", where[:-1]], capture_output=True, check=False)
-        if done.returncode:
-            raise ValueError(f"the command failed ({done.returncode}): {done.stderr.decode(errors='replace').strip()}")
-        return soundfile.SoundFile(io.BytesIO(done.stdout))
-
-    def _decode(self, where: str) -> np.ndarray:
-        """All samples of a file that FFmpeg reads, as mono at the sample rate; as many as its container promises."""
-        try:
-            import av  # here, as nothing but m4a needs it
-        except ImportError:
-            raise ValueError(f"{NO_AV}: pip install av") from None
-        try:
-            with av.open(where) as container:
-                stream = container.streams.audio[0]
-                expected = float(stream.duration * stream.time_base) if stream.duration else 0.0
-                resampler = av.AudioResampler(format="s16", layout="mono", rate=self.sample_rate)
-                frames = [part for frame in container.decode(stream) for part in resampler.resample(frame)]
-                frames += resampler.resample(None)
-        except (av.FFmpegError, IndexError) as error:
-            raise ValueError(f"cannot decode it: {error}: fetch the file again") from error
-        samples = np.concatenate([np.zeros(0, np.int16), *(frame.to_ndarray()[0] for frame in frames)])
-        decoded = len(samples) / self.sample_rate
-        if decoded < expected - _SLACK:
-            raise ValueError(f"{decoded:.2f} s decoded of {expected:.2f} s: damaged, fetch the file again")
+    def _read_packed(self, i: int, ark: str, offset: int, start: int, num: int | None) -> Array:
+        """A stretch of a packed WAV. Its header is looked at once, so that no crop is of a neighbour's samples."""
+        length = int(self.num_samples[i]) if self.num_samples is not None else None
+        if length is None or num is None or not self._checked[i]:
+            there = packed_length(ark, offset)
+            if length is not None and length != there:
+                raise ValueError(
+                    f"{there} samples in the ark, {length} in utt2num_samples: run steps/pack_audio.py again"
+                )
+            length, self._checked[i] = there, True
+        start = min(start, length)
+        wanted = length - start if num is None else min(num, length - start)
+        samples = np.empty(wanted, dtype="<i2")
+        got = os.preadv(open_file(ark), [samples], offset + HEADER + 2 * start)
+        if got < samples.nbytes:
+            raise ValueError(f"the ark is cut short within it: run steps/pack_audio.py again ({ark})")
         return samples
 
-    def _check(self, rate: int, channels: int) -> None:
-        if channels != 1:
-            raise ValueError(f"{channels} channels, expected mono: convert it with `sox IN OUT remix -`")
-        if rate != self.sample_rate:
+    def _open(self, where: str) -> soundfile.SoundFile:
+        if where.endswith("|"):
+            raise ValueError("a `command |` entry: pack the recordings (steps/pack_audio.py --allow-pipes)")
+        if not os.path.exists(where):
+            raise ValueError("no such file: mend the path, or take the line out and run utils/fix_data_dir.sh")
+        try:
+            file = soundfile.SoundFile(where)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{error.error_string}: pack the recordings (steps/pack_audio.py)") from None
+        if file.channels != 1 or file.samplerate != self.sample_rate:
+            found = f"{file.channels} channels, {file.samplerate} Hz"
+            file.close()
             raise ValueError(
-                f"{rate} Hz, expected {self.sample_rate}: convert it with `sox IN -r {self.sample_rate} OUT`"
+                f"{found}, expected mono of {self.sample_rate} Hz: pack the recordings (steps/pack_audio.py)"
             )
+        return file
 
     def _error(self, i: int, error: Exception) -> RecipeError:
         reason = str(error) or type(error).__name__
         if isinstance(error, FileNotFoundError):
             reason = "no such file: mend the path, or take the line out and run utils/fix_data_dir.sh"
-        return RecipeError(f"{self.scp}:{i + 1}: {self.ids[i]}: {reason} ({self.where[i]})")
+        return RecipeError(f"{place_of(self.scp, i, self.ids[i])}: {self.ids[i]}: {reason} ({self.where[i]})")
 
 
-def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[np.ndarray]) -> None:
+def to_int16(file: soundfile.SoundFile, count: int) -> Array:
+    """The next samples of a mono file. Wider ones are scaled and rounded: libsndfile would cut 0.9 to 0."""
+    if file.subtype not in WIDE:
+        return file.read(count, dtype="int16")  # type: ignore[no-any-return]
+    return float_to_int16(file.read(count, dtype="float64"))
+
+
+def float_to_int16(samples: Array) -> Array:
+    """Samples of full scale 1 as int16; what lies above full scale is clipped."""
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[Array]) -> None:
     """Fill int16 arrays with crops of one recording, which is repeated in those that are longer than it.
 
     The stretch that holds all of them is read in one go, unless it is more than twice as long as they are together.
@@ -174,6 +160,7 @@ def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[
     Raises:
         RecipeError: the recording cannot be read, or ends early.
     """
+    assert recordings.num_samples is not None
     length = int(recordings.num_samples[i])
     starts = [int(place * max(length - len(crop) + 1, 1)) for place, crop in zip(places, crops)]
     first, end = min(starts), max(min(start + len(crop), length) for start, crop in zip(starts, crops))
@@ -181,7 +168,7 @@ def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[
     stretch = recordings.read(i, first, end - first) if together else None
     for start, crop in zip(starts, crops):
         wanted = min(len(crop), length)
-        part = stretch[start - first :][:wanted] if together else recordings.read(i, start, wanted)
+        part = recordings.read(i, start, wanted) if stretch is None else stretch[start - first :][:wanted]
         if len(part) < wanted:
             raise RecipeError(
                 f"{recordings.scp}:{i + 1}: {recordings.ids[i]}: it ends before the {length} samples that it "
@@ -190,62 +177,23 @@ def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[
         crop[:] = part if wanted == len(crop) else np.resize(part, len(crop))
 
 
-def packed_wav(samples: np.ndarray, sample_rate: int) -> bytes:
+def packed_wav(samples: Array, sample_rate: int) -> bytes:
     """A 16-bit mono WAV with the shortest header, 44 bytes: what stands in an ark after an id and a blank."""
     size = 2 * len(samples)
-    head = struct.pack(
-        "<4sI8sIHHIIHH4sI",
-        b"RIFF",
-        size + 36,
-        b"WAVEfmt ",
-        16,
-        1,
-        1,
-        sample_rate,
-        2 * sample_rate,
-        2,
-        16,
-        b"data",
-        size,
-    )
-    return head + samples.astype("<i2", copy=False).tobytes()
+    riff = struct.pack("<4sI4s", b"RIFF", size + HEADER - 8, b"WAVE")
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    return riff + form + struct.pack("<4sI", b"data", size) + samples.astype("<i2", copy=False).tobytes()
 
 
-def _wav_header(head: bytes, sample_rate: int) -> tuple[int, int]:
-    """Byte offset and byte count of the samples of a 16-bit mono WAV at this rate; (0, 0) for anything else."""
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return 0, 0
-    at, known = 12, False
-    while at + 8 <= len(head):
-        name, size = struct.unpack_from("<4sI", head, at)
-        at += 8
-        if name == b"data":
-            return (at, size) if known else (0, 0)
-        if name == b"fmt ":
-            known = head[at : at + 16] == struct.pack("<HHIIHH", 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-        at += size + size % 2
-    return 0, 0
+def packed_length(ark: str, offset: int) -> int:
+    """Number of samples of the 16-bit mono WAV that starts at `offset` of an ark."""
+    header = os.pread(open_file(ark), HEADER, offset)
+    if header[:4] != b"RIFF" or header[20:24] != b"\1\0\1\0" or header[34:40] != b"\x10\0data":
+        raise ValueError("no 16-bit mono WAV at this place of the ark: run steps/pack_audio.py again")
+    return int(struct.unpack("<I", header[40:44])[0]) // 2
 
 
 @functools.lru_cache(maxsize=512)
 def open_file(path: str) -> int:
     """A file descriptor for positioned reads; shared by forked workers, closed with the process."""
     return os.open(path, os.O_RDONLY)
-
-
-def _packed_header(path: str, offset: int) -> tuple[int, int]:
-    """Byte offset and byte count of the samples of the 16-bit mono WAV that starts at `offset` of an ark."""
-    header = os.pread(open_file(path), 44, offset)
-    if header[:4] != b"RIFF" or header[20:24] != b"\1\0\1\0" or header[34:40] != b"\x10\0data":
-        raise ValueError("no 16-bit mono WAV at this place of the ark: run steps/pack_audio.py again")
-    return offset + 44, struct.unpack("<I", header[40:44])[0]
-
-
-def _read_packed(path: str, offset: int, start: int, num: int | None) -> np.ndarray:
-    begin = offset + 44 + 2 * start
-    if num is None:
-        begin, size = _packed_header(path, offset)
-        begin, num = begin + 2 * start, size // 2 - start
-    samples = bytearray(2 * num)
-    samples = memoryview(samples)[: os.preadv(open_file(path), [samples], begin)]
-    return np.frombuffer(samples, dtype="<i2")

@@ -1,4 +1,7 @@
-"""On-the-fly augmentation: what to do is drawn where data is read, and done in batches on the training device."""
+"""On-the-fly augmentation of waveforms.
+
+The reading processes draw what is done to each crop. The training device applies it to whole batches.
+"""
 
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -6,32 +9,36 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..errors import RecipeError
 from ..settings.schema import AugmentSettings
-from .audio import Recordings
+from .audio import Recordings, read_crops
 from .tables import read_table
 
-PLAN = ("rir_row", "rir", "noise_row", "noise", "snr")  # what Augmenter.apply takes
-READERS = 8  # threads that read the impulse responses: on a shared file system each file is a wait
+PLAN = ("rir_row", "rir", "noise_row", "noise", "snr")  # keys of the plan that Augmenter.apply takes
+READERS = 8  # threads that read the impulse responses: on a shared file system each file takes time to open
+
+Drawn = tuple[int, float, Array | None]  # of a crop: impulse response or -1, SNR in dB, noise (samples,) int16 or None
+CLEAN: Drawn = (-1, 0.0, None)
 
 
 class Augmenter:
     """Reverberation or additive noise for crops of waveforms.
 
-    Drawing takes place where data is read and needs the noise; the impulse responses are loaded where they are first
-    applied, so that only the training process holds them.
+    A reading process draws, and reads the noise. The impulse responses are loaded when they are first applied, so that
+    only the training process has them in memory.
 
     Args:
         settings: of conf/augment.yaml.
-        noise_dir: data directory of noise clips whose utt2spk names each one's kind (noise, speech, babble, music).
+        noise_dir: data directory of noise clips. Its utt2spk has the kind of each clip (noise, speech, babble, music).
         rir_dir: data directory of room impulse responses.
         sample_rate: Hz.
 
     Raises:
-        RecipeError: a kind without an SNR range, an unreadable clip.
+        RecipeError: a kind of noise has no SNR range, or a clip cannot be read.
     """
 
-    def __init__(self, settings: AugmentSettings, noise_dir, rir_dir, sample_rate: int):
+    def __init__(self, settings: AugmentSettings, noise_dir: Path | None, rir_dir: Path | None, sample_rate: int):
         self.probability = settings.probability
         self.reverb_share = settings.reverb_share if noise_dir else 1.0
         self.both_share = settings.both_share if noise_dir and rir_dir else 0.0
@@ -39,7 +46,7 @@ class Augmenter:
             self.reverb_share = 0.0
         if not noise_dir and not rir_dir:
             self.probability = 0.0
-        self.noises = None
+        self.noises: Recordings | None = None
         if noise_dir:
             self.noises = Recordings(noise_dir, sample_rate)
             kinds = read_table(Path(noise_dir) / "utt2spk")
@@ -50,20 +57,21 @@ class Augmenter:
             if unknown:
                 raise RecipeError(
                     f"{noise_dir}/utt2spk: no SNR range for the kind '{min(unknown)}': its 2nd column must be one of "
-                    f"{', '.join(config['snr_db'])}, or add the kind to snr_db in conf/augment.yaml"
+                    f"{', '.join(settings.snr_db)}, or add the kind to snr_db in conf/augment.yaml"
                 )
             self.snr = {kind: tuple(settings.snr_db[kind]) for kind in self.by_kind}
-        self.rirs = Recordings(rir_dir, sample_rate, probe=False) if rir_dir else []
+        self.rirs = Recordings(rir_dir, sample_rate, probe=False) if rir_dir else None
         self.rir_samples = int(settings.max_rir_seconds * sample_rate)
-        self.bank = None
+        self.bank: torch.Tensor | None = None
 
-    def draw(self, rng: np.random.Generator, samples: int) -> tuple[int, float, np.ndarray | None]:
-        """Choose for one crop: (impulse response or -1, SNR in dB, noise of `samples` int16 or None)."""
+    def draw(self, rng: np.random.Generator, samples: int) -> Drawn:
+        """Draw the augmentation of one crop of `samples` samples."""
         if rng.random() >= self.probability:
-            return -1, 0.0, None
+            return CLEAN
         both = rng.random() < self.both_share
         rir = -1
         if both or rng.random() < self.reverb_share:
+            assert self.rirs is not None  # without impulse responses, both shares are 0
             rir = int(rng.integers(len(self.rirs)))
             if not both:
                 return rir, 0.0, None
@@ -72,12 +80,13 @@ class Augmenter:
         low, high = self.snr[kind]
         snr = low + (high - low) * rng.random()
         noise = np.empty(samples, dtype=np.int16)
+        assert self.noises is not None  # without noise, reverb_share is 1, or probability is 0
         read_crops(self.noises, clip, [rng.random()], [noise])
         return rir, snr, noise
 
     @staticmethod
-    def plan(drawn: list, samples: int) -> dict:
-        """What was drawn for each crop of a batch, as the tensors that apply takes; the keys are PLAN."""
+    def plan(drawn: list[Drawn], samples: int) -> dict[str, torch.Tensor]:
+        """Turn what was drawn for the crops of a batch into the tensors that apply takes. Its keys are PLAN."""
         noisy = [(row, noise, snr) for row, (_, snr, noise) in enumerate(drawn) if noise is not None]
         rir = torch.tensor([rir for rir, _, _ in drawn], dtype=torch.int64)
         noise = np.empty((len(noisy), samples), dtype=np.int16)
@@ -92,24 +101,25 @@ class Augmenter:
         }
 
     @torch.no_grad()
-    def apply(self, waves: torch.Tensor, plan: dict) -> torch.Tensor:
-        """Reverberate or add noise to the crops that the plan names. Nothing here waits for a GPU.
+    def apply(self, waves: torch.Tensor, plan: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Apply a plan: reverberation and additive noise. This never waits for a GPU.
 
         Args:
             waves: (B, samples) float32 in the int16 range.
-            plan: rir_row (R,) and rir (R,) int64, which responses; noise_row (M,) int64, noise (M, samples) int16,
-                snr (M,) float32 dB.
+            plan: rir_row (R,) int64, crops with reverberation, and rir (R,) int64, their impulse responses.
+                noise_row (M,) int64, crops with noise, their noise (M, samples) int16 and snr (M,) float32, dB.
 
         Returns:
-            (B, samples), a new tensor; every crop keeps the energy it had before reverberation.
+            (B, samples), a new tensor. Reverberation does not change the energy of a crop.
 
         Raises:
-            RecipeError: an impulse response that cannot be read, at the first call with one.
+            RecipeError: an impulse response cannot be read. This is found in the first call with reverberation.
         """
         waves = waves.clone()
         rows = plan["rir_row"]
         if len(rows):
             if self.bank is None:
+                assert self.rirs is not None  # without impulse responses, no row of a plan has one
                 self.bank = load_rirs(self.rirs, self.rir_samples).to(waves.device)
             dry, responses = waves[rows], self.bank[plan["rir"]].float()
             wet = fft_convolve(dry, responses / responses.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6))
@@ -129,11 +139,12 @@ def fft_convolve(waves: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
     """Causal convolution (B, T) with (B, L), cut to T samples."""
     size = fast_length(waves.shape[1] + filters.shape[1] - 1)
     product = torch.fft.rfft(waves, size) * torch.fft.rfft(filters, size)
-    return torch.fft.irfft(product, size)[:, : waves.shape[1]]
+    convolved: torch.Tensor = torch.fft.irfft(product, size)
+    return convolved[:, : waves.shape[1]]
 
 
 def fast_length(n: int) -> int:
-    """Smallest 2^a·3^b·5^c >= n: lengths at which an FFT is quick."""
+    """The smallest 2^a·3^b·5^c >= n. An FFT of such a length is fast."""
     best = 1 << (n - 1).bit_length()
     five = 1
     while five < best:
@@ -147,7 +158,7 @@ def fast_length(n: int) -> int:
 
 
 def load_rirs(recordings: Recordings, samples: int) -> torch.Tensor:
-    """All responses as (R, samples) int16 rows that begin at their strongest sample, the direct path."""
+    """All impulse responses, (R, samples) int16. Each row begins at the strongest sample, the direct path."""
     bank = np.zeros((len(recordings), samples), dtype=np.int16)
 
     def load(i: int) -> None:

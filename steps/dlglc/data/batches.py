@@ -1,42 +1,44 @@
 """Training batches: the utterances of each step are a function of (seed, epoch)."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import RecipeError
-from .crops import Crops, FeatureCrops
+from .crops import Batch, Crops, FeatureCrops
 
 
-class Batches(Dataset):
-    """The batches of one epoch: a permutation of (seed, epoch) dealt so that every utterance comes exactly once.
+class Batches(Dataset[Batch]):
+    """The batches of one epoch. Every utterance is in exactly one batch, in an order that depends on (seed, epoch).
 
-    Batch sizes differ by one at most, so there is no short last batch to upset batch norm, and over ranks every
-    process takes the same number of steps.
+    The sizes of batches differ by at most one. So there is no short last batch, which would disturb batch norm, and
+    every process takes the same number of steps.
 
     Args:
-        crops: a Crops or FeatureCrops.
-        batch_size: utterances per step over all ranks.
-        rank, world: this process among how many.
-        parts: of a step, that each process takes one after the other; items are parts, step by step.
+        crops: the training data.
+        batch_size: utterances per step over all processes.
+        rank: number of this process, from 0.
+        world: number of processes.
+        parts: parts of a step, which each process computes one after the other. The items of this dataset are parts.
+
+    Raises:
+        RecipeError: too few utterances for the processes and parts.
     """
 
-    def __init__(self, crops, batch_size: int, rank: int = 0, world: int = 1, parts: int = 1):
+    def __init__(self, crops: Crops | FeatureCrops, batch_size: int, rank: int = 0, world: int = 1, parts: int = 1):
         if len(crops.ids) < 2 * world * parts:
             raise RecipeError(
-                f"{len(crops.ids)} training utterances for {world} processes and accumulate: {parts}: need two or more "
-                "for each"
+                f"{len(crops.ids)} training utterances for {world} processes and accumulate: {parts}: each part needs "
+                "two or more utterances; use fewer processes or a smaller accumulate"
             )
         self.crops = crops
         self.rank, self.world, self.parts = rank, world, parts
-        # Two utterances on every rank and in every part at least: batch norm needs them.
+        # Every part on every process needs at least two utterances, for batch norm.
         self.num_steps = max(1, min(-(-len(crops.ids) // batch_size), len(crops.ids) // (2 * world * parts)))
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Shuffle for an epoch."""
+        """Shuffle the utterances for an epoch (from 0)."""
         self.epoch = epoch
         order = np.random.default_rng((self.crops.seed, epoch)).permutation(len(self.crops.ids))
         steps = np.array_split(order, self.num_steps)
@@ -46,11 +48,18 @@ class Batches(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, part: int) -> dict:
+    def __getitem__(self, part: int) -> Batch:
         return self.crops.batch(self.epoch, self.rows[part])
 
-    def loader(self, epoch: int, first_step: int, workers: int, pin: bool):
-        """Iterate over the parts of an epoch's batches from `first_step` on."""
+    def loader(self, epoch: int, first_step: int, workers: int, pin: bool) -> DataLoader[Batch]:
+        """Iterate over the parts of the batches of an epoch.
+
+        Args:
+            epoch: from 0.
+            first_step: step to begin with.
+            workers: reading processes; 0 = this process reads.
+            pin: read into pinned memory, for a GPU.
+        """
         self.set_epoch(epoch)
         return DataLoader(
             self,
@@ -59,4 +68,6 @@ class Batches(Dataset):
             num_workers=workers,
             pin_memory=pin,
             prefetch_factor=2 if workers else None,
+            # Each iteration draws a number. Drawn from torch's own generator, it would differ in a resumed run.
+            generator=torch.Generator(),
         )

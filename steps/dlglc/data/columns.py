@@ -1,32 +1,34 @@
-"""Tables of a million lines as columns: strings in one mapped buffer, and no Python object for each line."""
+"""Tables of a million lines as columns of strings in one memory-mapped buffer, without a Python object per line."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
+from ..arrays import Array
 from .tables import read_table
 
-_LINES = 1 << 16  # lines looked at together
-_BYTES = 1 << 24
+_LINES = 1 << 16  # lines that are processed together
+_BYTES = 1 << 24  # bytes that are searched together
 
 
-class Column(Sequence):
-    """N strings in one buffer, a file mapped into memory as a rule: 16 bytes for each and no Python object.
+class Column(Sequence[str]):
+    """N strings in one buffer, mostly a file that is mapped into memory. Each string takes 16 bytes beside the buffer.
 
-    Processes that read the same table share its pages. Elements are decoded when they are asked for.
+    Processes that read the same table share its memory. An element is decoded when it is accessed.
 
     Args:
         data: (B,) uint8, UTF-8.
-        start, stop: (N,) int64, bytes [start, stop) of each element.
+        start, stop: (N,) int64. Element i is in bytes start[i] to stop[i] - 1.
     """
 
-    def __init__(self, data: np.ndarray, start: np.ndarray, stop: np.ndarray):
+    def __init__(self, data: Array, start: Array, stop: Array):
         self._data, self._start, self._stop = data, start, stop
 
     @classmethod
-    def of(cls, strings: Iterable[str]) -> "Column":
-        """A column of strings that are in memory."""
+    def from_strings(cls, strings: Iterable[str]) -> "Column":
+        """Make a column of strings in memory."""
         encoded = [string.encode() for string in strings]
         lengths = np.array([len(e) for e in encoded], dtype=np.int64)
         stop = np.cumsum(lengths)
@@ -35,22 +37,31 @@ class Column(Sequence):
     def __len__(self) -> int:
         return len(self._start)
 
-    def __getitem__(self, i: int) -> str:
-        return self._data[self._start[i] : self._stop[i]].tobytes().decode()
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> "Column": ...
+
+    def __getitem__(self, i: int | slice) -> "str | Column":
+        if isinstance(i, slice):
+            return Column(self._data, self._start[i], self._stop[i])
+        text: str = self._data[self._start[i] : self._stop[i]].tobytes().decode()
+        return text
 
     def __iter__(self) -> Iterator[str]:
         for part in self.parts():
             yield from (element.decode() for element in part.tolist())
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: object) -> bool:
         if isinstance(other, Column):
             return len(self) == len(other) and all(
                 np.array_equal(a, b) for a, b in zip(self.parts(), other.parts(), strict=True)
             )
-        return list(self) == list(other)
+        return isinstance(other, Iterable) and list(self) == list(other)
 
-    def parts(self) -> Iterator[np.ndarray]:
-        """The elements as byte strings (dtype S), some ten thousand at a time."""
+    def parts(self) -> Iterator[Array]:
+        """The elements as byte strings (dtype S), 65,536 in each array."""
         for first in range(0, len(self), _LINES):
             start, stop = self._start[first : first + _LINES], self._stop[first : first + _LINES]
             width = np.arange(max(1, int((stop - start).max())))
@@ -59,41 +70,49 @@ class Column(Sequence):
             letters = np.where(inside, self._data[np.where(inside, at, 0)], 0).astype(np.uint8)
             yield letters.view(f"S{len(width)}")[:, 0]
 
-    def numbers(self) -> np.ndarray:
-        """(N,) int64: the elements as whole numbers. ValueError where one is none."""
+    def numbers(self) -> Array:
+        """The elements as whole numbers, (N,) int64.
+
+        Raises:
+            ValueError: an element is not a whole number.
+        """
         return np.concatenate([part.astype(np.int64) for part in self.parts()])
 
 
 def read_columns(path: str | Path) -> tuple[Column, Column]:
-    """read_table for a million lines: keys and values as columns; a second, and no object for each line.
+    """Read a table like tables.read_table, but as two columns. A million lines take about a second.
+
+    Returns:
+        The column of keys and the column of values.
 
     Raises:
         RecipeError: as read_table.
     """
+    data: Array
     try:
         data = np.memmap(path, np.uint8, mode="r")
     except (OSError, ValueError):  # missing, or empty
         data = np.zeros(0, np.uint8)
-    ends, blanks = _places(data, b"\n"), _places(data, b" \t")
+    ends, blanks = _find_bytes(data, b"\n"), _find_bytes(data, b" \t")
     if len(data) and data[-1] != ord("\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)
     split = np.append(blanks, len(data))[np.searchsorted(blanks, starts)]  # the first blank of each line
     regular = len(ends) > 0 and bool(((split > starts) & (split + 1 < ends)).all())
     if regular:
-        # One blank before the value, none after it, no carriage return: all else goes the slow way.
+        # This fast way needs one blank before the value, none behind it, and no carriage return.
         edges = np.concatenate([data[split + 1], data[ends - 1]])
         keys = Column(data, starts, split)
-        regular = not np.isin(edges, list(b" \t\r\v\f")).any() and _ascending(keys)
+        regular = not np.isin(edges, list(b" \t\r\v\f")).any() and _is_ascending(keys)
     if regular:
         return keys, Column(data, split + 1, ends)
     table = read_table(path)
-    return Column.of(table), Column.of(table.values())
+    return Column.from_strings(table), Column.from_strings(table.values())
 
 
-def _places(data: np.ndarray, letters: bytes) -> np.ndarray:
-    """Where the bytes stand, int64."""
-    found = [np.zeros(0, np.int64)]
+def _find_bytes(data: Array, letters: bytes) -> Array:
+    """Positions of the given bytes, int64, in order."""
+    found: list[Array] = [np.zeros(0, np.int64)]
     for first in range(0, len(data), _BYTES):
         part = data[first : first + _BYTES]
         here = part == letters[0]
@@ -103,7 +122,8 @@ def _places(data: np.ndarray, letters: bytes) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _ascending(keys: Column) -> bool:
+def _is_ascending(keys: Column) -> bool:
+    """True if the keys are sorted without duplicates."""
     last = b""
     for part in keys.parts():
         if part[0] <= last or not (part[1:] > part[:-1]).all():

@@ -1,19 +1,20 @@
-"""Training crops: which stretch of an utterance, and what augments it; all functions of (seed, epoch, utterance)."""
+"""Training crops: their places in the utterances and their augmentation, functions of (seed, epoch, utterance)."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..errors import RecipeError
-from .arks import Stored
+from .arks import StoredArray
 from .audio import Recordings, read_crops
-from .augment import Augmenter
+from .augment import CLEAN, Augmenter
 from .columns import read_columns
 from .fbank import Fbank
 
-Views = list[tuple[int, float]]  # crops per utterance, and seconds of each
-Batch = dict[str, torch.Tensor]
+ViewSpecs = list[tuple[int, float]]  # of each view, the crops per utterance and their length in seconds
+Batch = dict[str, torch.Tensor]  # see Crops.batch
 
 
 class Crops:
@@ -21,13 +22,13 @@ class Crops:
 
     Args:
         data_dir: training data directory.
-        fbank: gives the sample rate and the samples a number of frames needs.
-        views: list of (crops per utterance, seconds), e.g. [(2, 3.0), (4, 2.0)] for DINO.
-        augmenter: None for clean crops.
-        seed: of everything drawn here.
+        fbank: determines the sample rate and the number of samples of a crop.
+        views: crops per utterance and seconds of each view, e.g. [(2, 3.0), (4, 2.0)] for DINO.
+        augmenter: None = crops are not augmented.
+        seed: of places and augmentation.
     """
 
-    def __init__(self, data_dir, fbank: Fbank, views, augmenter: Augmenter | None, seed: int):
+    def __init__(self, data_dir: str | Path, fbank: Fbank, views: ViewSpecs, augmenter: Augmenter | None, seed: int):
         self.recordings = Recordings(data_dir, fbank.sample_rate)
         self.ids = self.recordings.ids
         frame_seconds = fbank.shift / fbank.sample_rate
@@ -35,16 +36,21 @@ class Crops:
         self.augmenter = augmenter
         self.seed = seed
 
-    def batch(self, epoch: int, rows: np.ndarray) -> dict:
-        """One batch of utterances.
+    def batch(self, epoch: int, rows: Array) -> Batch:
+        """The crops of a batch.
+
+        Args:
+            epoch: from 0.
+            rows: (B,) utterances.
 
         Returns:
-            index (B,) int64, and per view v: wave{v} (count·B, samples) int16, crop-major,
-            and Augmenter.plan with v behind each key, when there is an augmenter.
+            index (B,) int64, the utterances. For each view v: wave{v} (count·B, samples) int16, where the first B rows
+            are the first crop of each utterance. With an augmenter, for each view also the tensors of Augmenter.plan,
+            with v behind each key.
         """
         batch = {"index": torch.from_numpy(rows)}
         waves = [np.empty((count * len(rows), samples), dtype=np.int16) for count, samples in self.views]
-        drawn = [[None] * len(wave) for wave in waves]
+        drawn = [[CLEAN] * len(wave) for wave in waves]
         for b, row in enumerate(rows):
             rng = np.random.default_rng((self.seed, epoch, int(row)))
             crops, places = [], []
@@ -63,52 +69,64 @@ class Crops:
 
 
 class FeatureCrops:
-    """Random crops of ark features (feats.scp): the same batches with feats{v} (count·B, frames, F), not augmented."""
+    """Random crops of features (feats.scp), without augmentation.
 
-    def __init__(self, data_dir, fbank: Fbank, views, seed: int):
+    The batches are like those of Crops, with feats{v} (count·B, frames, F) float32 instead of wave{v}.
+
+    Args:
+        data_dir: training data directory.
+        fbank: determines the number of frames of a crop and of mel bins.
+        views: as in Crops.
+        seed: of places.
+    """
+
+    def __init__(self, data_dir: str | Path, fbank: Fbank, views: ViewSpecs, seed: int):
         self.scp = Path(data_dir) / "feats.scp"
         self.ids, self.where = read_columns(self.scp)
         frame_seconds = fbank.shift / fbank.sample_rate
         self.views = [(count, round(seconds / frame_seconds)) for count, seconds in views]
         self.num_mel_bins = fbank.num_mel_bins
         self.seed = seed
-        self.drawn = None, None
+        self.drawn: tuple[int, Array] = -1, np.empty((0, 0), dtype=np.float32)  # an epoch and its positions
 
-    def batch(self, epoch: int, rows: np.ndarray) -> dict:
-        """One batch, see Crops.batch."""
+    def batch(self, epoch: int, rows: Array) -> Batch:
+        """The crops of a batch, see Crops.batch."""
         batch = {"index": torch.from_numpy(rows)}
         stored = [self.stored(row) for row in rows]
-        places = iter(self.places(epoch)[:, rows])
+        positions = iter(self.positions(epoch)[:, rows])
         for v, (count, frames) in enumerate(self.views):
             feats = np.empty((count * len(rows), frames, self.num_mel_bins), dtype=np.float32)
             wanted = []
             for _ in range(count):
-                for row, matrix, place in zip(rows, stored, next(places).tolist()):
-                    wanted.append((row, matrix, int(place * (max(matrix.shape[0] - frames, 0) + 1))))
-                    matrix.fetch(wanted[-1][2], frames)
+                for row, matrix, position in zip(rows, stored, next(positions).tolist()):
+                    wanted.append((row, matrix, int(position * (max(matrix.shape[0] - frames, 0) + 1))))
+                    matrix.prefetch(wanted[-1][2], frames)
             for (row, matrix, start), out in zip(wanted, feats):
                 self.read(row, matrix, start, out)
             batch[f"feats{v}"] = torch.from_numpy(feats)
         return batch
 
-    def places(self, epoch: int) -> np.ndarray:
-        """(crops, N) share in [0, 1) of where each crop can begin; drawn once an epoch: a generator for each row is slow."""
+    def positions(self, epoch: int) -> Array:
+        """Where each crop begins, (crops, N) in [0, 1): 0 is the first possible frame, 1 the last.
+
+        All are drawn once per epoch: one generator per utterance would be slow.
+        """
         if epoch != self.drawn[0]:
             crops = sum(count for count, _ in self.views)
             rng = np.random.default_rng((self.seed, epoch))
             self.drawn = epoch, rng.random((crops, len(self.ids)), dtype=np.float32)
         return self.drawn[1]
 
-    def load(self, row: int) -> np.ndarray:
+    def load(self, row: int) -> Array:
         """All frames of one utterance, (T, F) float32."""
         stored = self.stored(row)
         return self.read(row, stored, 0, np.empty(stored.shape, dtype=np.float32))
 
-    def stored(self, row: int) -> Stored:
-        """One utterance's features, not read yet."""
+    def stored(self, row: int) -> StoredArray:
+        """The features of an utterance, not yet read."""
         try:
-            stored = Stored(self.where[row])
-        except Exception as error:  # kaldiio raises many kinds on a broken ark; all mean the same to the user
+            stored = StoredArray(self.where[row])
+        except Exception as error:  # kaldiio raises many types for a broken ark; the user needs one message
             raise self.unreadable(row, error) from error
         if len(stored.shape) != 2 or stored.shape[1] != self.num_mel_bins:
             raise RecipeError(
@@ -116,8 +134,8 @@ class FeatureCrops:
             )
         return stored
 
-    def read(self, row: int, stored: Stored, start: int, out: np.ndarray) -> np.ndarray:
-        """Fill (frames, F) with frames from `start` on; an utterance of fewer is repeated."""
+    def read(self, row: int, stored: StoredArray, start: int, out: Array) -> Array:
+        """Fill out (frames, F) with frames from `start` on. An utterance that is shorter than `out` is repeated."""
         try:
             if stored.shape[0] >= len(out):
                 return stored.read(start, out)
@@ -127,20 +145,22 @@ class FeatureCrops:
             raise self.unreadable(row, error) from error
 
     def unreadable(self, row: int, error: Exception) -> RecipeError:
+        """The error for features that cannot be read, with file and line."""
         return RecipeError(f"{self.scp}:{row + 1}: cannot read {self.where[row]}: {error}; run stage 2 again")
 
 
 def open_crops(
-    inputs: str, data_dir: Path, fbank: Fbank, augmenter: Augmenter | None, views: Views, seed: int
+    inputs: str, data_dir: Path, fbank: Fbank, augmenter: Augmenter | None, views: ViewSpecs, seed: int
 ) -> "Crops | FeatureCrops":
-    """The crops that the setting `input` asks for.
+    """Open the training data.
 
     Args:
-        inputs: wav or feats.
+        inputs: the setting `input`: wav or feats.
         data_dir: training data directory.
-        augmenter: of waveforms; features are never augmented.
+        fbank: of the encoder.
+        augmenter: of waveforms. Features are never augmented.
         views: see Crops.
-        seed: of everything that is drawn.
+        seed: of places and augmentation.
     """
     if inputs == "feats":
         return FeatureCrops(data_dir, fbank, views, seed)

@@ -1,4 +1,4 @@
-"""Downloads that resume and check, and archives unpacked without trusting their paths."""
+"""Downloads that resume and are checked, and archives that are unpacked with a check of their paths."""
 
 import bisect
 import hashlib
@@ -11,25 +11,29 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ..console import log, progress
 from ..errors import RecipeError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 BLOCK = 1 << 20
 
 
 def fetch(urls: list[str], path: Path, digest: str | None = None, size: int | None = None) -> Path:
-    """Download the first reachable URL to `path`, continuing a partial `path`.part; a finished `path` is kept.
+    """Download the first URL that can be reached. An existing `path` is kept, and a partial `path`.part is continued.
 
     Args:
         urls: mirrors, in the order of preference.
-        path: where to.
-        digest: expected SHA-256, or MD5 where only that is published (told apart by their length); None = unknown,
-            then the SHA-256 found is logged so that it can be compared.
-        size: expected length in bytes, where known.
+        path: the file to write.
+        digest: expected SHA-256 or MD5 in hexadecimal (their lengths differ); None = unknown. The digest of the file is
+            in the log in any case.
+        size: expected size in bytes; None = unknown.
 
     Raises:
-        RecipeError: no mirror delivers, or what arrived has another size or digest (it is kept as .bad to look at).
+        RecipeError: no mirror delivers the file, or the file has another size or digest. Such a file is kept as .bad.
     """
     if path.exists():
         return path
@@ -45,30 +49,30 @@ def fetch(urls: list[str], path: Path, digest: str | None = None, size: int | No
             log.info("%s", failures[-1])
     else:
         raise RecipeError(
-            f"{path}: no mirror delivers it ({'; '.join(failures)}). Run the same command again to go on where it "
-            "stopped, or fetch it by hand and give its folder with --corpus-dir"
+            f"{path}: no mirror delivers this file ({'; '.join(failures)}). Run the same command again to continue the "
+            "download, or download the file yourself and give its folder with --corpus-dir"
         )
     found, length = digest_of(part, digest), part.stat().st_size
     if (size and length != size) or (digest and found != digest.lower()):
         bad = path.with_name(path.name + ".bad")
         os.replace(part, bad)
         raise RecipeError(
-            f"{bad}: {length} bytes with {kind_of(digest)} {found}, expected {size or 'any size'} and "
-            f"{digest or 'any digest'}: damaged on the way, or another version; remove it and run again"
+            f"{bad}: {length} bytes with {digest_kind(digest)} {found}, expected {size or 'any size'} and "
+            f"{digest or 'any digest'}: the file is damaged or of another version; remove it and run again"
         )
     os.replace(part, path)
-    log.info("%s: %d bytes, %s %s", path, length, kind_of(digest), found)
+    log.info("%s: %d bytes, %s %s", path, length, digest_kind(digest), found)
     return path
 
 
-def kind_of(digest: str | None) -> str:
-    """md5 or sha256, by the length of a digest; sha256 where none is known."""
+def digest_kind(digest: str | None) -> str:
+    """md5 or sha256, by the length of the digest; sha256 if there is none."""
     return "md5" if digest and len(digest) == 32 else "sha256"
 
 
 def digest_of(path: Path, like: str | None = None) -> str:
-    """Digest of a file's contents in hexadecimal, of the kind that `like` is."""
-    digest = hashlib.new(kind_of(like))
+    """Digest of a file in hexadecimal, of the same kind as the digest `like`."""
+    digest = hashlib.new(digest_kind(like))
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
@@ -76,29 +80,29 @@ def digest_of(path: Path, like: str | None = None) -> str:
 
 
 def _download(url: str, part: Path) -> None:
-    """Append what is missing of `url` to `part`."""
+    """Append the missing bytes of `url` to `part`."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         answer = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # asked for bytes past the end: all of it is here already
+        if error.code == 416 and have:  # the request was for bytes behind the end: the file is complete
             return
         raise
     with answer:
-        if have and answer.status != 206:  # this server cannot continue: from the start
+        if have and answer.status != 206:  # this server cannot continue a download: begin again
             have = 0
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else None
         log.info("%s: from byte %d of %s", url, have, total or "unknown")
-        done, started, said = have, time.monotonic(), time.monotonic()
+        done, started, logged = have, time.monotonic(), time.monotonic()
         with open(part, "ab" if have else "wb") as file:
             while block := answer.read(BLOCK):
                 file.write(block)
                 done += len(block)
-                if time.monotonic() - said > 10:
-                    said = time.monotonic()
-                    rate = (done - have) / (said - started)
+                if time.monotonic() - logged > 10:
+                    logged = time.monotonic()
+                    rate = (done - have) / (logged - started)
                     left = f"{(total - done) / rate:.0f} s left" if total else "size unknown"
                     log.info("%d MB, %.1f MB/s, %s", done >> 20, rate / 2**20, left)
         if total and done != total:
@@ -106,13 +110,17 @@ def _download(url: str, part: Path) -> None:
 
 
 def unpack(archive: Path, out_dir: Path, strip: int = 0) -> None:
-    """Unpack a tar archive into `out_dir`, all of it or nothing (a directory .tmp, then renamed).
+    """Unpack a tar archive into `out_dir`.
+
+    All members are unpacked beside `out_dir` first, so that `out_dir` has all of them or none.
 
     Args:
-        strip: leading path components to drop from every member.
+        archive: the tar file, compressed or not.
+        out_dir: where the members go.
+        strip: number of leading path components to remove from every member.
 
     Raises:
-        RecipeError: damaged archive, or a member that would leave the directory.
+        RecipeError: the archive is damaged, or a member would be written outside of the directory.
     """
     part = out_dir.with_name(out_dir.name + ".tmp")
     try:
@@ -120,18 +128,18 @@ def unpack(archive: Path, out_dir: Path, strip: int = 0) -> None:
             for member in tar:
                 inside = member.name.split("/")[strip:]
                 if inside and inside != [""]:
-                    # The "data" filter refuses absolute paths, "..", devices and links that lead outside.
+                    # The "data" filter refuses absolute paths, "..", devices, and links to places outside.
                     tar.extract(member.replace(name="/".join(inside)), part, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise RecipeError(f"{archive}: cannot unpack it: {error}; remove it and run again") from error
+        raise RecipeError(f"{archive}: cannot unpack this archive: {error}; remove it and run again") from error
     out_dir.mkdir(parents=True, exist_ok=True)
     for item in part.iterdir():
         os.replace(item, out_dir / item.name)
     part.rmdir()
 
 
-class Joined(io.RawIOBase):
-    """Files that were cut from one, read as that one; nothing is copied.
+class JoinedFiles(io.RawIOBase):
+    """The parts of a file that was split, read as one file without a copy.
 
     Args:
         parts: the files in order.
@@ -157,12 +165,12 @@ class Joined(io.RawIOBase):
         self._at = offset + (0, self._at, self._ends[-1])[whence]
         return self._at
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         if self._at >= self._ends[-1]:
             return 0
         which = bisect.bisect_right(self._ends, self._at) - 1
         self._files[which].seek(self._at - self._ends[which])
-        done = self._files[which].readinto(buffer)  # up to the part's end; whoever wants more asks again
+        done = self._files[which].readinto(buffer)  # at most up to the end of this part; the caller asks again for more
         self._at += done
         return done
 
@@ -173,29 +181,29 @@ class Joined(io.RawIOBase):
 
 
 def unzip(parts: list[Path], out_dir: Path) -> None:
-    """Unpack a zip, whole or in parts, into `out_dir`; files that are there in full size are kept.
+    """Unpack a zip archive, in one file or in parts, into `out_dir`.
 
-    Every file is held to the archive's CRC-32 and appears whole or not at all, so an interrupted run goes on.
+    Files that are there with their full size are kept, so that an interrupted run can be continued. Every file is
+    checked with the CRC-32 of the archive, and is complete or not there at all.
+
+    Args:
+        parts: the archive, or its parts in order.
+        out_dir: where the members go.
 
     Raises:
-        RecipeError: a damaged or incomplete archive, a member that would leave the directory, too little room.
+        RecipeError: the archive is damaged or incomplete, a member would be written outside of the directory, or the
+            disk is full.
     """
     names = parts[0] if len(parts) == 1 else f"{parts[0]} … {parts[-1].name}"
     try:
-        with zipfile.ZipFile(io.BufferedReader(Joined(parts), BLOCK)) as archive:
+        with zipfile.ZipFile(io.BufferedReader(JoinedFiles(parts), BLOCK)) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
-            wanted = []
-            for member in members:
-                inside = PurePosixPath(member.filename)
-                if inside.is_absolute() or ".." in inside.parts:
-                    raise RecipeError(f"{names}: its member {member.filename} would leave {out_dir}: do not trust it")
-                path = out_dir / inside
-                if not (path.exists() and path.stat().st_size == member.file_size):
-                    wanted.append((member, path))
-            room, need = shutil.disk_usage(_existing(out_dir)).free, sum(member.file_size for member, _ in wanted)
+            wanted = _missing_members(members, out_dir, names)
+            room, need = shutil.disk_usage(_nearest_folder(out_dir)).free, sum(member.file_size for member, _ in wanted)
             if need > room:
                 raise RecipeError(
-                    f"{out_dir}: {need >> 30} GiB to unpack, {room >> 30} GiB free: make room, or name a larger disk"
+                    f"{out_dir}: {need >> 30} GiB to unpack, {room >> 30} GiB free: free some space, or use a larger "
+                    "disk"
                 )
             log.info("%s: %d of %d files to unpack, %.1f GiB", names, len(wanted), len(members), need / 2**30)
             for member, path in progress(wanted, len(wanted), "files"):
@@ -206,10 +214,24 @@ def unzip(parts: list[Path], out_dir: Path) -> None:
                 os.replace(part, path)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         raise RecipeError(
-            f"{names}: cannot unpack it: {error}; a part is missing, out of order or damaged: fetch it again"
+            f"{names}: cannot unpack this archive: {error}; a part is missing, out of order or damaged: download it "
+            "again"
         ) from error
 
 
-def _existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
+def _missing_members(members: list[zipfile.ZipInfo], out_dir: Path, names: str) -> list[tuple[zipfile.ZipInfo, Path]]:
+    """The members that are not in `out_dir` with their full size, and the path of each."""
+    missing = []
+    for member in members:
+        inside = PurePosixPath(member.filename)
+        if inside.is_absolute() or ".." in inside.parts:
+            raise RecipeError(f"{names}: its member {member.filename} would leave {out_dir}: do not trust this archive")
+        path = out_dir / inside
+        if not (path.exists() and path.stat().st_size == member.file_size):
+            missing.append((member, path))
+    return missing
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The path if it exists, else the nearest folder above it that exists."""
     return next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())

@@ -1,4 +1,4 @@
-"""Batched Kaldi-compatible log-mel filter bank energies, on whatever device the waveforms are."""
+"""Kaldi-compatible log-mel filter bank energies of batches, on the device of the waveforms."""
 
 import math
 
@@ -15,6 +15,9 @@ class Fbank(nn.Module):
     Args:
         settings: of conf/fbank.yaml.
     """
+
+    window: torch.Tensor
+    mel: torch.Tensor
 
     def __init__(self, settings: FbankSettings):
         super().__init__()
@@ -34,35 +37,44 @@ class Fbank(nn.Module):
         mel = mel_filters(settings.num_mel_bins, self.nfft, rate, settings.low_freq, settings.highest_freq)
         self.register_buffer("window", window.float(), persistent=False)
         self.register_buffer("mel", mel.float(), persistent=False)
-        # Filters that are neighbours share few FFT bins: four blocks of the matrix hold all that is not zero.
-        self.blocks = []
+        # A filter covers few FFT bins, so most of the matrix is zero. Four blocks of it contain all other elements.
+        self.blocks: list[tuple[slice, slice]] = []
         for filters in torch.arange(mel.shape[1]).chunk(4):
             used = torch.nonzero(mel[:, filters].sum(1))
-            self.blocks.append(tuple(slice(int(part[0]), int(part[-1]) + 1) for part in (used, filters)))
+            self.blocks.append((_span(used), _span(filters)))
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames that `num_samples` give; the last samples that fill no frame are left out."""
+        """Number of frames of `num_samples` samples. The last samples are left out if they do not fill a frame."""
         return max(0, 1 + (num_samples - self.length) // self.shift)
 
     def num_samples(self, num_frames: int) -> int:
-        """Fewest samples that give `num_frames`."""
+        """The fewest samples that make `num_frames` frames."""
         return self.length + (num_frames - 1) * self.shift
 
     @torch.no_grad()
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """Args: waveforms: (B, samples) in the int16 range, any dtype. Returns: (B, frames, mel bins), natural log."""
+        """Compute the energies.
+
+        Args:
+            waveforms: (B, samples) in the int16 range, any dtype.
+
+        Returns:
+            (B, frames, mel bins) float32, natural logarithm.
+        """
         with torch.autocast(waveforms.device.type, enabled=False):
-            # Pieces whose frames fit a processor's cache are a fifth quicker than the whole batch; a GPU has none.
+            # On a CPU, pieces whose frames fit into the cache take a fifth less time than the whole batch.
             rows = len(waveforms)
             if waveforms.device.type == "cpu":
                 rows = max(1, (1 << 17) // max(1, waveforms.shape[1]))
             return torch.cat([self._energies(piece.float()) for piece in waveforms.split(rows)])
 
     def _energies(self, x: torch.Tensor) -> torch.Tensor:
-        """Kaldi takes each frame's mean off and emphasises then; both are linear, so the order is ours to choose.
+        """Log-mel energies of (B, samples) float32.
 
-        With y = x[i] - p x[i-1] and the frame's mean m, the emphasised sample is y - (1-p) m, and (1-p) (x - m) for
-        the first of a frame, which Kaldi takes as its own past: y is computed once, not for every frame that holds it.
+        Kaldi subtracts the mean of each frame and then applies pre-emphasis. Both are linear, so the order can be
+        changed, and the pre-emphasis is computed once per sample instead of once per frame. With y = x[i] - p x[i-1]
+        and the mean m of the frame, the emphasised sample is y - (1-p) m. For the first sample of a frame it is
+        (1-p) (x - m), because Kaldi takes this sample as its own predecessor.
         """
         p = self.preemphasis
         y = torch.cat([x[:, :1], torch.add(x[:, 1:], x[:, :-1], alpha=-p)], dim=1).unfold(-1, self.length, self.shift)
@@ -79,14 +91,28 @@ class Fbank(nn.Module):
         return energies.clamp_(min=torch.finfo(torch.float32).eps).log_()
 
 
+def _span(rising: torch.Tensor) -> slice:
+    """The slice from the first to the last of some sorted numbers."""
+    return slice(int(rising[0]), int(rising[-1]) + 1)
+
+
 def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) -> torch.Tensor:
     """Kaldi's triangular filters, equally spaced in mel(f) = 1127 ln(1 + f/700).
 
+    Args:
+        num_bins: number of filters.
+        nfft: length of the FFT.
+        rate: sample rate, Hz.
+        low, high: lower end of the first filter and upper end of the last one, Hz.
+
     Returns:
         (nfft / 2, num_bins) weights of the FFT bins, float64.
+
+    Raises:
+        RecipeError: a filter is so narrow that it contains no FFT bin.
     """
 
-    def mel(f):
+    def mel(f: float | torch.Tensor) -> torch.Tensor:
         return 1127.0 * torch.log1p(torch.as_tensor(f, dtype=torch.float64) / 700.0)
 
     edges = torch.linspace(mel(low).item(), mel(high).item(), num_bins + 2, dtype=torch.float64)
@@ -95,5 +121,5 @@ def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) ->
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     weights = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp_(min=0)
     if (weights.sum(0) == 0).any():
-        raise RecipeError(f"fbank num_mel_bins {num_bins}: some filters hold no FFT bin: use fewer bins")
+        raise RecipeError(f"fbank num_mel_bins {num_bins}: some filters contain no FFT bin: use fewer bins")
     return weights

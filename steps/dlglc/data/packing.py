@@ -1,98 +1,218 @@
-"""All recordings of a data directory in one ark of 16-bit WAVs, or checked where they are (steps/pack_audio.py)."""
+"""All recordings of a data directory in one ark of 16 kHz mono 16-bit WAVs (steps/pack_audio.py).
 
+A journal has a line for each recording that is done: an interrupted run goes on after the last whole one.
+"""
+
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any, BinaryIO, NamedTuple
 
 from ..console import log, progress
 from ..errors import RecipeError
+from ..files import write_lines
 from ..provenance import Stamp
-from .audio import Recordings, packed_wav
+from .audio import ARK, HEADER, Recordings, packed_length, packed_wav
+from .cutting import Cutter
+from .intake import Intake, to_packed
+from .tables import place_of
 
 HOPELESS = 100  # the first so many recordings all unusable: a disk that is not mounted, a program that is missing
 
+Entry = dict[str, Any]  # a line of the journal
 
-def check(recordings: Recordings, measure, shortest: int, keep=None, first: int = 0) -> np.ndarray:
-    """Look at the recordings from `first` on; all that cannot be used are listed in the error.
+
+class PackOptions(NamedTuple):
+    """How recordings are packed.
+
+    Attributes:
+        sample_rate: Hz, of the ark.
+        min_seconds: shorter recordings cannot be used.
+        cut_above: seconds; longer recordings are cut into utterances. 0 = none is.
+        allow_pipes: run `command |` entries of wav.scp.
+    """
+
+    sample_rate: int = 16000
+    min_seconds: float = 0.2
+    cut_above: float = 0.0
+    allow_pipes: bool = False
+
+
+class Packer:
+    """Packs recordings.
 
     Args:
-        measure: of recording i, the number of samples, or RecipeError.
-        shortest: samples.
-        keep: called with i once it is found usable.
-
-    Returns:
-        (N − first,) int64 lengths.
+        recordings: whose ids and places are read; audio of any format.
+        channels: channel (from 0) of an id, where it is not to be mixed down.
+        out_dir: where ark and journal go.
+        options: how.
     """
-    faults: list[str] = []
-    num_samples = np.zeros(len(recordings) - first, dtype=np.int64)
-    for i in progress(range(first, len(recordings)), len(recordings) - first, "recordings"):
+
+    def __init__(self, recordings: Recordings, channels: dict[str, int], out_dir: Path, options: PackOptions):
+        self.recordings, self.channels, self.options = recordings, channels, options
+        self.ark, self.journal = out_dir / "wav.ark", out_dir / "packing.jsonl"
+        self.intake = Intake(options.sample_rate, out_dir, options.allow_pipes)
+        self.cutter: Cutter | None = None
+
+    def pack(self, unfinished: Stamp) -> list[Entry]:
+        """Write the ark, or what is missing of it.
+
+        Args:
+            unfinished: of a run under way; another one's leftovers are discarded.
+
+        Returns:
+            an entry for each recording, in their order.
+
+        Raises:
+            RecipeError: not one of the first recordings can be used.
+        """
+        if not unfinished.matches():
+            self.ark.write_bytes(b"")
+            self.journal.write_bytes(b"")
+            unfinished.write()
+        entries = self.done_before()
+        if entries:
+            log.info("%s: going on after %d recordings", self.ark, len(entries))
+        first, total = len(entries), len(self.recordings)
+        with open(self.ark, "ab") as ark, open(self.journal, "a", encoding="utf-8") as journal:
+            for i in progress(range(first, total), total - first, "recordings"):
+                entries.append(self.take(i, ark))
+                ark.flush()
+                journal.write(json.dumps(entries[-1], ensure_ascii=False) + "\n")
+                journal.flush()
+                if len(entries) == HOPELESS and all(entry["reason"] for entry in entries):
+                    raise RecipeError(complaint(self.recordings, entries))
+            os.fsync(ark.fileno())
+        return entries
+
+    def take(self, i: int, ark: BinaryIO) -> Entry:
+        """Append a recording, or its utterances, to the ark."""
+        name, where = self.recordings.ids[i], self.recordings.where[i]
+        entry: Entry = {"id": name, "reason": "", "utts": [], "seconds": 0.0, "codec": "-", "rate": 0, "channels": 0}
+        entry["notes"] = []
         try:
-            length = num_samples[i - first] = measure(i)
-            if length < shortest:
-                raise RecipeError(
-                    f"{recordings.scp}:{i + 1}: {recordings.ids[i]}: {length / recordings.sample_rate:.2f} s, under "
-                    f"{shortest / recordings.sample_rate} s: take the line out of wav.scp and run utils/fix_data_dir.sh"
-                )
-            if keep:
-                keep(i)
-        except RecipeError as error:
-            faults.append(str(error))
-            if len(faults) == HOPELESS == i - first + 1:
+            self.write(entry, where, ark)
+        except (ValueError, OSError) as error:
+            entry |= {"reason": " ".join(str(error).split()) or type(error).__name__, "utts": []}
+        entry["end"] = ark.tell()
+        return entry
+
+    def write(self, entry: Entry, where: str, ark: BinaryIO) -> None:
+        """Append the samples, and complete the entry."""
+        rate = self.options.sample_rate
+        if ARK.match(where) and not os.path.exists(where):
+            taken = self.packed_again(where)
+        else:
+            taken = self.intake.take(where, self.channels.get(entry["id"]))
+        seconds = len(taken.samples) / rate
+        entry |= {"seconds": round(seconds, 4), "codec": taken.format.codec, "rate": taken.format.rate}
+        entry["channels"] = taken.format.channels
+        notes = set(taken.notes)
+        if seconds < self.options.min_seconds:
+            raise ValueError(f"{seconds:.2f} s, under {self.options.min_seconds} s")
+        pieces = [(0, len(taken.samples))]
+        if 0 < self.options.cut_above < seconds:
+            self.cutter = self.cutter or Cutter()
+            pieces = self.cutter.cut(taken.samples)
+            notes.add("cut")
+            if not pieces:
+                raise ValueError(f"no speech was found in {seconds:.0f} s")
+        for start, end in pieces:
+            utt = entry["id"]
+            if "cut" in notes:
+                utt += f"-{100 * start // rate:07d}-{100 * end // rate:07d}"
+            samples, note = to_packed(taken.samples[start:end], taken.exact)
+            notes |= {note} if note else set()
+            ark.write(f"{utt} ".encode())
+            entry["utts"].append([utt, ark.tell(), len(samples), start, end])
+            ark.write(packed_wav(samples, rate))
+        entry["notes"] = sorted(notes)
+
+    def packed_again(self, where: str) -> Any:
+        """A recording that lies in an ark already."""
+        found = ARK.match(where)
+        assert found is not None
+        size = HEADER + 2 * packed_length(found[1], int(found[2]))
+        part = self.ark.with_name("packed.wav")
+        with open(found[1], "rb") as source:
+            source.seek(int(found[2]))
+            part.write_bytes(source.read(size))
+        try:
+            return self.intake.take(str(part))
+        finally:
+            part.unlink()
+
+    def done_before(self) -> list[Entry]:
+        """What an interrupted run wrote whole; what follows it in ark and journal is cut off."""
+        size, entries, length = self.ark.stat().st_size, [], 0
+        for line in self.journal.read_bytes().splitlines(keepends=True):
+            if not line.endswith(b"\n"):
                 break
-    if faults:
-        shown = "\n  ".join(faults[:20])
-        more = f"\n  … and {len(faults) - 20} more" if len(faults) > 20 else ""
-        raise RecipeError(f"{len(faults)} of {len(recordings)} recordings cannot be used:\n  {shown}{more}")
-    return num_samples
+            entry = json.loads(line)
+            if entry["end"] > size or entry["id"] != self.recordings.ids[len(entries)]:
+                break
+            entries.append(entry)
+            length += len(line)
+        os.truncate(self.ark, entries[-1]["end"] if entries else 0)
+        os.truncate(self.journal, length)
+        return entries
 
 
-def pack(recordings: Recordings, shortest: int, out_dir: Path, unfinished: Stamp) -> np.ndarray:
-    """Write the ark, or what is missing of it; returns the number of samples of each recording, (N,) int64."""
-    ark, scp = out_dir / "wav.ark", out_dir / "wav.scp.tmp"
-    if not unfinished.matches():
-        ark.write_bytes(b"")
-        scp.write_bytes(b"")
-        unfinished.write()
-    done = packed_before(recordings.ids, ark, scp)
-    if len(done):
-        log.info("%s: going on after %d recordings", ark, len(done))
-    samples = np.zeros(0, np.int16)
-    with open(ark, "ab") as samples_file, open(scp, "a", 1, encoding="utf-8") as table:  # by line: what a kill leaves
-
-        def read(i: int) -> int:
-            nonlocal samples
-            samples = recordings.read(i)
-            return len(samples)
-
-        def write(i: int) -> None:
-            utt = recordings.ids[i]
-            if not np.any(samples):
-                raise RecipeError(
-                    f"{recordings.scp}:{i + 1}: {utt}: silent, every sample is 0: take the line out of wav.scp"
-                )
-            samples_file.write(f"{utt} ".encode())
-            table.write(f"{utt} {ark}:{samples_file.tell()}\n")
-            samples_file.write(packed_wav(samples, recordings.sample_rate))
-
-        num_samples = np.concatenate([done, check(recordings, read, shortest, write, len(done))])
-        samples_file.flush()
-        os.fsync(samples_file.fileno())
-    os.replace(scp, out_dir / "wav.scp")
-    unfinished.clear()
-    return num_samples
+def check_in_place(recordings: Recordings, min_seconds: float) -> list[Entry]:
+    """Headers only, for audio that stays where it is: mono of the recipe's rate, long enough."""
+    entries = []
+    for i in progress(range(len(recordings)), len(recordings), "recordings"):
+        entry: Entry = {"id": recordings.ids[i], "reason": "", "utts": [], "seconds": 0.0, "codec": "-", "channels": 1}
+        entry |= {"rate": recordings.sample_rate, "notes": []}
+        try:
+            count = recordings.probe(i)
+            entry["seconds"] = count / recordings.sample_rate
+            if entry["seconds"] < min_seconds:
+                raise RecipeError(f"{entry['seconds']:.2f} s, under {min_seconds} s")
+            entry["utts"] = [[entry["id"], recordings.where[i], count, 0, count]]
+        except RecipeError as error:
+            entry["reason"] = str(error).split(f"{entry['id']}: ", 1)[-1]
+        entries.append(entry)
+        if len(entries) == HOPELESS and all(e["reason"] for e in entries):
+            raise RecipeError(complaint(recordings, entries))
+    return entries
 
 
-def packed_before(ids: Sequence[str], ark: Path, scp: Path) -> np.ndarray:
-    """Lengths of the recordings that an interrupted run wrote whole; what follows them in both files is cut off."""
-    lines = [line for line in scp.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    utts, offsets = [line.split(" ", 1)[0] for line in lines], [int(line.rsplit(":", 1)[1]) for line in lines]
-    # A record ends where the id of the next one begins; of the last one nothing tells: it is written again.
-    ends = [offset - len(f"{utt} ".encode()) for utt, offset in zip(utts[1:], offsets[1:])]
-    size, whole = ark.stat().st_size, 0
-    while whole < len(ends) and ends[whole] <= size and utts[whole] == ids[whole]:
-        whole += 1
-    os.truncate(ark, ends[whole - 1] if whole else 0)
-    os.truncate(scp, len("".join(lines[:whole]).encode()))
-    return (np.array(ends[:whole], dtype=np.int64) - np.array(offsets[:whole], dtype=np.int64) - 44) // 2
+def write_tables(entries: list[Entry], out_dir: Path, sample_rate: int, ark: Path | None) -> None:
+    """wav.scp, utt2num_samples, utt2dur, utt2reco, recordings, and utt2segment of the cut ones.
+
+    Args:
+        ark: whose offsets the entries have; None = they have places.
+    """
+    utts = [(entry["id"], *utt) for entry in entries for utt in entry["utts"]]
+    write_lines(out_dir / "utt2num_samples", (f"{utt} {count}" for _, utt, _, count, _, _ in utts))
+    write_lines(out_dir / "utt2dur", (f"{utt} {count / sample_rate:.4f}" for _, utt, _, count, _, _ in utts))
+    write_lines(out_dir / "utt2reco", (f"{utt} {reco}" for reco, utt, *_ in utts))
+    cut = [utt for utt in utts if utt[0] != utt[1]]
+    lines = (f"{utt} {reco} {start / sample_rate:.3f} {end / sample_rate:.3f}" for reco, utt, _, _, start, end in cut)
+    write_lines(out_dir / "utt2segment", lines)
+    write_lines(out_dir / "recordings", map(describe, entries))
+    places = (f"{utt} {f'{ark}:{where}' if ark else where}" for _, utt, where, *_ in utts)
+    write_lines(out_dir / "wav.scp", places)
+
+
+def describe(entry: Entry) -> str:
+    """The recording's line: `id usable|unusable seconds rate channels codec notes…`, or the reason for notes."""
+    status, words = ("unusable", entry["reason"]) if entry["reason"] else ("usable", ",".join(entry["notes"]) or "-")
+    return f"{entry['id']} {status} {entry['seconds']:.2f} {entry['rate']} {entry['channels']} {entry['codec']} {words}"
+
+
+def complaint(recordings: Recordings, entries: Sequence[Entry]) -> str:
+    """All recordings that cannot be used, the first twenty by name."""
+    bad = [(i, entry) for i, entry in enumerate(entries) if entry["reason"]]
+    lines = [
+        f"{place_of(recordings.scp, i, entry['id'])}: {entry['id']}: {entry['reason']} ({recordings.where[i]})"
+        for i, entry in bad[:20]
+    ]
+    more = [f"… and {len(bad) - 20} more"] if len(bad) > 20 else []
+    shown = "\n  ".join([*lines, *more])
+    return (
+        f"{len(bad)} of {len(entries)} recordings cannot be used:\n  {shown}\n  Mend them, or go on without them: "
+        "--keep-going here, --max-unusable 0.05 (a share) of run.sh"
+    )

@@ -1,5 +1,6 @@
-"""Kaldi data directories and their tables: sorted UTF-8 text, one record a line, the key first."""
+"""Kaldi data directories and their tables: sorted UTF-8 text, one record per line, with the key first."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,14 +8,33 @@ from ..errors import RecipeError
 from ..files import write_lines
 
 
+def place_of(table: Path, row: int, key: str) -> str:
+    """The place of a record for a message, as file:line.
+
+    For a part of a split table, this is the place in the whole table.
+
+    Args:
+        table: the table, e.g. data/x/split4utt/2/wav.scp, which is a part of data/x/wav.scp.
+        row: row of the record in this table, from 0.
+        key: key of the record.
+    """
+    pieces = re.fullmatch(r"split\d+(utt)?", table.parent.parent.name)
+    whole = table.parents[2] / table.name if pieces else table
+    if pieces and whole.exists():
+        with open(whole, encoding="utf-8", errors="replace") as file:
+            row = next((number for number, line in enumerate(file) if line.split(None, 1)[:1] == [key]), row)
+        return f"{whole}:{row + 1}"
+    return f"{table}:{row + 1}"
+
+
 def read_table(path: str | Path) -> dict[str, str]:
-    """Read `key value` lines into an ordered dict; a value keeps its inner blanks (wav.scp, spk2utt).
+    """Read `key value` lines into an ordered dict. A value may contain blanks (wav.scp, spk2utt).
 
     Args:
         path: the table.
 
     Raises:
-        RecipeError: missing or empty file, a line without value, a key that stands twice or out of order.
+        RecipeError: the file is missing or empty, a line has no value, or a key is duplicated or out of order.
     """
     path = Path(path)
     try:
@@ -41,12 +61,14 @@ def read_table(path: str | Path) -> dict[str, str]:
 
 
 def write_table(path: str | Path, table: Mapping[str, object]) -> None:
-    """Write a table sorted by key (C locale: by code point), atomically."""
+    """Write a table sorted by key (by code point, as the C locale sorts). The file is complete or not there at all."""
     write_lines(path, (f"{key} {table[key]}" for key in sorted(table)))
 
 
-def write_data_dir(path: str | Path, wav: Mapping[str, object], utt2spk: Mapping[str, str], **tables: Mapping[str, object]) -> None:
-    """Write wav.scp, utt2spk, spk2utt and any further tables (utt2dur={…}) of a data directory."""
+def write_data_dir(
+    path: str | Path, wav: Mapping[str, object], utt2spk: Mapping[str, str], **tables: Mapping[str, object]
+) -> None:
+    """Write wav.scp, utt2spk, spk2utt, and further tables (utt2dur={…}) of a data directory."""
     path = Path(path)
     spk2utt: dict[str, list[str]] = {}
     for utt in sorted(utt2spk):
@@ -62,7 +84,10 @@ def read_trials(path: str | Path) -> tuple[list[str], list[str], list[bool]]:
     """Read `enrol test target|nontarget` lines (also `1|0 enrol test`, VoxCeleb's form).
 
     Returns:
-        enrol ids, test ids, whether each is a target; all in the file's order.
+        Enrolment ids, test ids, and whether each trial is a target trial; all in the order of the file.
+
+    Raises:
+        RecipeError: the file is missing or empty, or a line has another form; by file and line.
     """
     path = Path(path)
     words = {"target": True, "nontarget": False, "1": True, "0": False}
@@ -70,7 +95,7 @@ def read_trials(path: str | Path) -> tuple[list[str], list[str], list[bool]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise RecipeError(f"{path}: no such trial list") from None
+        raise RecipeError(f"{path}: no such trial list: check the path") from None
     for number, line in enumerate(lines, 1):
         parts = line.split()
         if len(parts) == 3 and parts[0] in ("0", "1") and parts[2] not in words:

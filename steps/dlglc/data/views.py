@@ -1,4 +1,4 @@
-"""From batches of crops to what the encoder sees, on the training device."""
+"""From batches of crops to the input of the encoder, on the training device."""
 
 import torch
 
@@ -8,14 +8,25 @@ from .fbank import Fbank
 
 
 class Views:
-    """Batches to filter bank energies on the training device; the one place that knows waveforms from features."""
+    """Turns batches into filter bank energies. No other module of the training tells waveforms from features.
+
+    Args:
+        fbank: on the training device.
+        augmenter: of waveforms; None = no augmentation.
+    """
 
     def __init__(self, fbank: Fbank, augmenter: Augmenter | None):
         self.fbank = fbank
         self.augmenter = augmenter
 
-    def __call__(self, batch: dict, v: int, augmented: bool = True) -> torch.Tensor:
-        """View v of a batch as (count·B, T, F), each crop's mean over time subtracted; clean if not augmented."""
+    def __call__(self, batch: Batch, v: int, augmented: bool = True) -> torch.Tensor:
+        """The features of a view, (count·B, T, F). The mean over time of each crop is subtracted.
+
+        Args:
+            batch: from Crops.batch or FeatureCrops.batch, on the training device.
+            v: number of the view, from 0.
+            augmented: False = without augmentation.
+        """
         if f"feats{v}" in batch:
             feats = batch[f"feats{v}"]
         else:

@@ -6,13 +6,15 @@ from torch.nn import functional as F
 
 
 class DinoHead(nn.Module):
-    """Linear–BN–GELU twice, a bottleneck, L2 norm, K unit-length prototypes (weight norm with its gain frozen at 1).
+    """Projection head: two hidden layers (linear, batch norm, GELU), a bottleneck, and K prototypes of unit length.
+
+    The output is the cosine of the bottleneck with each prototype (weight norm with its gain fixed at 1).
 
     Args:
         inputs: embedding dimension D.
-        hidden: width of the two hidden layers, 2048.
-        bottleneck: 256.
-        outputs: number of prototypes K, 65536.
+        hidden: width of the two hidden layers; 2048 in the paper.
+        bottleneck: width of the bottleneck; 256 in the paper.
+        outputs: number of prototypes K; 65536 in the paper.
     """
 
     def __init__(self, inputs: int, hidden: int, bottleneck: int, outputs: int):

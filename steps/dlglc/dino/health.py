@@ -1,4 +1,4 @@
-"""The signs that tell a DINO run that learns from one that collapses."""
+"""Figures that tell a DINO run that learns from one that collapses."""
 
 import math
 from typing import Any
@@ -9,16 +9,18 @@ from torch.nn import functional as F
 
 @torch.no_grad()
 def health(teacher: torch.Tensor, embeddings: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The signs that tell a learning run from a collapsed one.
+    """The health figures of a batch.
 
     Args:
-        teacher: (G, B, K) probabilities.
+        teacher: (G, B, K) probabilities of G long views.
         embeddings: (G, B, D) of the teacher.
 
     Returns:
-        teacher_entropy: mean entropy of single outputs, nats; ln K = uniform collapse.
-        batch_entropy: entropy of the batch's mean output, nats; 0 = all fall on one prototype.
-        embedding_std: standard deviation of unit-length embeddings times sqrt(D); near 1 healthy, 0 collapsed.
+        teacher_entropy: mean entropy of single outputs, nats. It is ln K if all outputs are uniform (a collapse).
+        batch_entropy: entropy of the batch's mean output, nats. It is 0 if all outputs are on one prototype (a
+            collapse).
+        embedding_std: standard deviation of unit-length embeddings times sqrt(D). It is near 1 in a healthy run, and 0
+            if all embeddings are the same (a collapse).
     """
     mean = teacher.mean((0, 1))
     unit = F.normalize(embeddings.float().flatten(0, 1), dim=-1)
@@ -30,13 +32,17 @@ def health(teacher: torch.Tensor, embeddings: torch.Tensor) -> dict[str, torch.T
 
 
 def collapse(figures: dict[str, Any], outputs: int, utterances: int) -> str | None:
-    """What an epoch's health figures say is wrong, and the remedy; None when they are fine.
+    """Look for a collapse in the health figures of an epoch.
 
     Args:
         figures: teacher_entropy, batch_entropy and embedding_std, see health().
         outputs: number of prototypes K.
-        utterances: that the batch's mean is taken over. Each on a prototype of its own gives an entropy of its
-            logarithm: runs that learned had 94 % of it or more, one with a centre that stood still 41 %.
+        utterances: number of utterances that the batch's mean output is taken over. Its logarithm is the largest
+            possible batch_entropy: then each utterance has its own prototype. Runs that learned had 94 % of this value
+            or more. A run whose centre did not move had 41 %.
+
+    Returns:
+        What is wrong, and what to do; None if the figures are healthy.
     """
     full, spread = math.log(outputs), math.log(min(outputs, utterances))
     if figures["teacher_entropy"] > 0.98 * full:
@@ -46,12 +52,13 @@ def collapse(figures: dict[str, Any], outputs: int, utterances: int) -> str | No
         )
     if figures["batch_entropy"] < 0.5 * spread:
         return (
-            f"utterances fall on few prototypes (batch_entropy {figures['batch_entropy']:.2f}, a batch of {utterances} "
-            f"can have {spread:.2f}): lower centre_momentum so that the centre follows, or raise teacher_temperature"
+            f"the outputs are on few prototypes (batch_entropy {figures['batch_entropy']:.2f}, a batch of {utterances} "
+            f"can have {spread:.2f}): lower centre_momentum so that the centre moves faster, or raise "
+            "teacher_temperature"
         )
     if figures["embedding_std"] < 0.1:
         return (
-            f"all embeddings are alike (embedding_std {figures['embedding_std']:.3f}, healthy is near 1): lower the "
-            "learning rate, or begin anew with another seed"
+            f"all embeddings are nearly the same (embedding_std {figures['embedding_std']:.3f}; healthy is near 1): "
+            "lower the learning rate, or start again with another seed"
         )
     return None

@@ -1,4 +1,4 @@
-"""DINO as a task of the training loop: student, teacher and centre."""
+"""DINO as a task of the training loop."""
 
 import copy
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from ..data.views import Views
 from ..encoders.models import load_model
 from ..errors import RecipeError
 from ..settings.schema import DinoSettings, EncoderSettings, FbankSettings
-from ..training.distributed import Processes, unwrapped
+from ..training.distributed import Processes
 from ..training.optimiser import EpochMean
-from ..training.task import Figures, Task
+from ..training.task import Figures, State, Task
 from .head import DinoHead
 from .health import collapse, health
 from .loss import (
@@ -28,30 +28,29 @@ from .loss import (
     teacher_temperature,
 )
 
-State = dict[str, torch.Tensor]
-
 
 class EncoderWithHead(nn.Module):
-    """Encoder and head over views of several lengths: (embeddings, head outputs) of all views, (V, B, ·)."""
+    """Encoder and head. Views have different lengths, so each view is a forward pass of the encoder."""
 
     def __init__(self, encoder: nn.Module, head: DinoHead):
         super().__init__()
         self.encoder, self.head = encoder, head
 
     def forward(self, views: list[torch.Tensor], batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings (V, B, D) and head outputs (V, B, K) of all crops, from feats (count·B, T, F) of each view."""
         embeddings = torch.cat([self.encoder(view) for view in views])
         return embeddings.unflatten(0, (-1, batch)), self.head(embeddings).unflatten(0, (-1, batch))
 
 
 class Dino(Task):
-    """Student, teacher and centre.
+    """Student, teacher and centre of DINO.
 
     Args:
         settings: of conf/dino.yaml.
-        encoder: the student's, to start from.
-        views: from batches to features.
-        processes: this one among those of the training.
-        save: called as save(name, encoder state) for teachers that are kept (keep_every).
+        encoder: the encoder of the student, to start from.
+        views: turns batches into features.
+        processes: the processes of the training.
+        save: called as save(file name, state of the encoder) for the teachers that keep_every asks for.
     """
 
     def __init__(
@@ -67,11 +66,11 @@ class Dino(Task):
         self.settings, self.processes, self.views, self.save = settings, processes, views, save
         self.teacher = processes.synchronise(copy.deepcopy(student).to(processes.device).requires_grad_(False))
         self.module = processes.wrap(student)
-        self.student = unwrapped(self.module)
-        self.pairs = list(self.teacher.parameters()), list(self.student.parameters())
+        self.student = student  # self.module is the student, or a wrapper of it
+        self.pairs = list(self.teacher.parameters()), list(student.parameters())
         self.centre = torch.zeros(settings.head.outputs, device=processes.device)
         self.mean = EpochMean(settings.average_epochs, settings.epochs)
-        # The centre forgets as much in an update of several parts as in one.
+        # With several parts per update, the centre moves once per part. All together it moves as far as with one part.
         self.centre_momentum = settings.centre_momentum ** (1 / settings.accumulate)
 
     def step(self, batch: Batch, epoch: int, progress: float) -> tuple[torch.Tensor, Figures]:
@@ -106,19 +105,19 @@ class Dino(Task):
         return {}
 
     def check_epoch(self, epoch: int, figures: Figures) -> None:
-        """Say, or stop, when all outputs are alike once the learning rate is up."""
+        """Warn of a collapse, or stop with on_collapse: stop. The warm-up of the learning rate is not checked."""
         settings = self.settings
         utterances = settings.batch_size // (self.processes.world * settings.accumulate)
         reason = collapse(figures, settings.head.outputs, utterances)
         if reason is None or epoch + 1 <= settings.optimiser.warmup_epochs:
             return
         if settings.on_collapse == "stop":
-            raise RecipeError(f"collapse after epoch {epoch + 1}: {reason}; on_collapse: warn goes on all the same")
+            raise RecipeError(f"collapse after epoch {epoch + 1}: {reason}; on_collapse: warn only warns")
         log.info("collapse: %s", reason)
 
     def final_state(self) -> State:
-        """The encoder to keep: the mean of the last epochs' teachers."""
-        return self.mean.of(self.teacher.encoder.state_dict())
+        """The mean of the teachers' encoders over the last average_epochs epochs."""
+        return self.mean.average(self.teacher.encoder.state_dict())
 
     def state(self) -> dict[str, Any]:
         return {"teacher": self.teacher.state_dict(), "centre": self.centre, "averaged": self.mean.sums}
@@ -130,10 +129,15 @@ class Dino(Task):
 
 
 def warm_start(encoder: nn.Module, path: Path, encoder_settings: EncoderSettings, fbank: FbankSettings) -> None:
-    """Give the encoder the weights of a model.pt of the same encoder and features.
+    """Load the weights of a model.pt into the encoder.
+
+    Args:
+        encoder: the encoder to start from.
+        path: model.pt with the same settings of encoder and features.
+        encoder_settings, fbank: the settings of this training.
 
     Raises:
-        RecipeError: the model's settings are others.
+        RecipeError: the model has other settings.
     """
     start = load_model(path)
     for idea, found, wanted in (
@@ -143,5 +147,7 @@ def warm_start(encoder: nn.Module, path: Path, encoder_settings: EncoderSettings
         there = found.model_dump()
         other = [f"{k} {there[k]}, here {v}" for k, v in wanted.model_dump().items() if there[k] != v]
         if other:
-            raise RecipeError(f"{path}: its {idea} has {'; '.join(other)}: take over its settings, or start without it")
+            raise RecipeError(
+                f"{path}: the {idea} of this model has {'; '.join(other)}: use its settings, or start without it"
+            )
     encoder.load_state_dict(start.encoder.state_dict())

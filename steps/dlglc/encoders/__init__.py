@@ -1,19 +1,27 @@
-"""Speaker encoders: filter bank energies (B, T, F) to embeddings (B, D). One module each, one entry here."""
+"""Speaker encoders: filter bank energies (B, T, F) to embeddings (B, D).
+
+Each encoder has a module of its own and an entry in ENCODERS.
+"""
 
 import inspect
 
-from torch import nn
-
 from ..settings.schema import EncoderSettings
+from .base import Encoder
 from .campplus import CamPlusPlus
 from .ecapa_tdnn import EcapaTdnn
 from .resnet34 import ResNet34
 
-ENCODERS = {"ecapa_tdnn": EcapaTdnn, "resnet34": ResNet34, "campplus": CamPlusPlus}
+ENCODERS: dict[str, type[Encoder]] = {"ecapa_tdnn": EcapaTdnn, "resnet34": ResNet34, "campplus": CamPlusPlus}
 
 
-def build_encoder(settings: EncoderSettings, num_mel_bins: int) -> nn.Module:
-    """Make the encoder that the section `encoder` of conf/dino.yaml describes; it takes the keys that it knows."""
+def build_encoder(settings: EncoderSettings, num_mel_bins: int) -> Encoder:
+    """Build the encoder that the section `encoder` of conf/dino.yaml describes.
+
+    The encoder gets the keys that are parameters of its class. Other keys are for other encoders.
+
+    Args:
+        num_mel_bins: F.
+    """
     encoder = ENCODERS[settings.name]
     known = inspect.signature(encoder).parameters
     return encoder(num_mel_bins, **{key: value for key, value in settings.model_dump().items() if key in known})

@@ -4,15 +4,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .base import Encoder
 from .resnet34 import BasicBlock, statistics
 
-SEGMENT = 100  # frames of a segment whose mean is part of the context
+SEGMENT = 100  # frames of a segment; its mean is part of the context of its frames
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers and dilation (table 1 of the paper)
 GROWTH, BOTTLENECK = 32, 128
 
 
 class FrontEnd(nn.Module):
-    """Convolutions over frequency and time that divide frequency by 8 (FCM): (B, T, F) to (B, C·⌈F/8⌉, T)."""
+    """Two-dimensional convolutions that divide the frequency by 8 (FCM): (B, T, F) to (B, C·⌈F/8⌉, T)."""
 
     def __init__(self, num_mel_bins: int, channels: int = 32):
         super().__init__()
@@ -23,12 +24,13 @@ class FrontEnd(nn.Module):
         )
         self.outputs = channels * -(-num_mel_bins // 8)
 
-    def forward(self, feats):
-        return self.layers(feats.transpose(1, 2).unsqueeze(1)).flatten(1, 2)
+    def forward(self, feats: torch.Tensor) -> torch.Tensor:
+        maps: torch.Tensor = self.layers(feats.transpose(1, 2).unsqueeze(1))
+        return maps.flatten(1, 2)
 
 
 class MaskedConv(nn.Module):
-    """A convolution over time, masked by what is around: the mean of the utterance and that of the segment (§2.2)."""
+    """A convolution over time with a mask from its context: the means of utterance and segment (section 2.2)."""
 
     def __init__(self, inputs: int, outputs: int, dilation: int):
         super().__init__()
@@ -36,19 +38,21 @@ class MaskedConv(nn.Module):
         self.down = nn.Conv1d(inputs, inputs // 2, 1)
         self.up = nn.Conv1d(inputs // 2, outputs, 1)
 
-    def forward(self, x):
-        # A mask is the same over a segment: it is computed once for each, then spread over its frames.
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # The mask is constant over a segment: it is computed once per segment and repeated for its frames.
         context = F.avg_pool1d(x, SEGMENT, SEGMENT, ceil_mode=True) + x.mean(-1, keepdim=True)
         mask = torch.sigmoid(self.up(F.relu(self.down(context))))
-        return self.conv(x) * mask.repeat_interleave(SEGMENT, dim=-1)[..., : x.shape[-1]]
+        masked: torch.Tensor = self.conv(x) * mask.repeat_interleave(SEGMENT, dim=-1)[..., : x.shape[-1]]
+        return masked
 
 
 def norm_relu(channels: int) -> nn.Sequential:
+    """Batch norm and ReLU."""
     return nn.Sequential(nn.BatchNorm1d(channels), nn.ReLU())
 
 
 class DenseLayer(nn.Module):
-    """A layer of a dense block: `GROWTH` channels more beside what came in."""
+    """A layer of a dense block. It appends GROWTH channels to its input."""
 
     def __init__(self, inputs: int, dilation: int):
         super().__init__()
@@ -59,18 +63,18 @@ class DenseLayer(nn.Module):
             MaskedConv(BOTTLENECK, GROWTH, dilation),
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([x, self.layers(x)], dim=1)
 
 
-class CamPlusPlus(nn.Module):
+class CamPlusPlus(Encoder):
     """CAM++: (B, T, F) log-mel energies to (B, embedding_dim) embeddings, batch-normalised, not length-normalised.
 
-    7.2 M parameters with 128 channels, 512 dimensions and 80 energies, as the paper has it.
+    With 128 channels, 512 dimensions and 80 mel bins, it has 7.2 M parameters, as in the paper.
 
     Args:
         num_mel_bins: F.
-        channels: before the first dense block; 128 in the paper.
+        channels: number before the first dense block; 128 in the paper.
         embedding_dim: D, 512 in the paper.
     """
 
@@ -90,4 +94,5 @@ class CamPlusPlus(nn.Module):
         self.embedding_norm = nn.BatchNorm1d(embedding_dim, affine=False)
 
     def forward(self, feats: torch.Tensor) -> torch.Tensor:
-        return self.embedding_norm(self.embedding(statistics(self.layers(self.front(feats)))))
+        embeddings: torch.Tensor = self.embedding_norm(self.embedding(statistics(self.layers(self.front(feats)))))
+        return embeddings

@@ -1,15 +1,19 @@
 """ECAPA-TDNN (Desplanques, Thienpondt, Demuynck, Interspeech 2020), of any width."""
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .base import Encoder
+
 
 def convolve(conv: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
-    """A 1-D convolution of (B, T, C): an image of height 1 in channels-last order, where no library reorders anything.
+    """Apply a 1-D convolution to (B, T, C), as a 2-D convolution of height 1 in channels-last order.
 
-    All layers keep that order, in which batch norm and sums over time run along memory: a quarter less time on a CPU
-    than (B, C, T) for the widths that learn there.
+    All layers keep this order of memory, and no library has to reorder it. Batch norm and sums over time then read the
+    memory in order. On a CPU, with the widths that are used there, this takes a quarter less time than (B, C, T).
     """
     image = x.transpose(1, 2).unsqueeze(2)
     stride, padding, dilation = (1, *conv.stride), (0, *conv.padding), (1, *conv.dilation)
@@ -17,7 +21,7 @@ def convolve(conv: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
 
 
 class ConvReluNorm(nn.Sequential):
-    """1-D convolution, ReLU, batch norm of (B, T, C), the length kept up to the stride."""
+    """1-D convolution, ReLU and batch norm of (B, T, C). Padding keeps T, which is divided by the stride."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, dilation: int = 1, stride: int = 1):
         super().__init__(
@@ -26,14 +30,15 @@ class ConvReluNorm(nn.Sequential):
             nn.BatchNorm1d(outputs),
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         conv, relu, norm = self
-        x = relu(convolve(conv, x))
-        return norm(x.flatten(0, 1)).view_as(x)
+        x = relu(convolve(cast(nn.Conv1d, conv), x))
+        normed: torch.Tensor = norm(x.flatten(0, 1))
+        return normed.view_as(x)
 
 
 class Res2Conv(nn.Module):
-    """Res2Net convolution: `scale` groups of channels, each fed with its own slice plus its predecessor's output."""
+    """Res2Net convolution: the input of each group of channels is its own slice plus the output of the group before."""
 
     def __init__(self, channels: int, kernel: int, dilation: int, scale: int):
         super().__init__()
@@ -41,7 +46,7 @@ class Res2Conv(nn.Module):
         self.width = width
         self.convs = nn.ModuleList(ConvReluNorm(width, width, kernel, dilation) for _ in range(scale - 1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         first, *rest = x.split(self.width, dim=-1)
         outputs, y = [], None
         for conv, part in zip(self.convs, rest):
@@ -51,20 +56,20 @@ class Res2Conv(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gains in (0, 1) from the mean over time."""
+    """A gain in (0, 1) for each channel, from the mean over time."""
 
     def __init__(self, channels: int, bottleneck: int):
         super().__init__()
         self.down = nn.Linear(channels, bottleneck)
         self.up = nn.Linear(bottleneck, channels)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         gain = torch.sigmoid(self.up(F.relu(self.down(x.mean(1)))))
         return x * gain.unsqueeze(1)
 
 
 class SeRes2Block(nn.Module):
-    """1×1, Res2, 1×1, squeeze-excite, with a residual around all (section 3.1–3.2 of the paper)."""
+    """1×1 convolution, Res2, 1×1 convolution and squeeze-excite, with a residual connection (sections 3.1 and 3.2)."""
 
     def __init__(self, channels: int, kernel: int, dilation: int, scale: int):
         super().__init__()
@@ -75,23 +80,24 @@ class SeRes2Block(nn.Module):
             SqueezeExcite(channels, min(128, channels)),
         )
 
-    def forward(self, x):
-        return x + self.block(x)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        residual: torch.Tensor = self.block(x)
+        return x + residual
 
 
 class AttentiveStatistics(nn.Module):
-    """Channel- and context-dependent statistics pooling over time (section 3.3): weighted mean and deviation."""
+    """Weighted mean and deviation over time; each channel has its own weights, from the context (section 3.3)."""
 
     def __init__(self, channels: int, bottleneck: int):
         super().__init__()
         self.channels = channels
-        # The first layer sees [x; mean; std]; the two constants over time are projected once, not once per frame.
+        # The input of the first layer is [x; mean; std]. Mean and std are constant over time: they are projected once.
         self.down = nn.Conv1d(channels, bottleneck, 1)
         self.context = nn.Linear(2 * channels, bottleneck, bias=False)
         self.up = nn.Conv1d(bottleneck, channels, 1)
 
-    def forward(self, x):
-        # Statistics in float32: squares of half-precision activations lose the variance.
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # Statistics are in float32: with squares of half-precision activations, the variance would be lost.
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         mean = wide.mean(1)
         variance = (wide.square().mean(1) - mean.square()).clamp(min=0)
@@ -103,20 +109,29 @@ class AttentiveStatistics(nn.Module):
         return torch.cat([mean, variance.clamp(min=1e-7).sqrt()], dim=1)
 
 
-class EcapaTdnn(nn.Module):
+class EcapaTdnn(Encoder):
     """ECAPA-TDNN: (B, T, F) log-mel energies to (B, embedding_dim) embeddings, batch-normalised, not length-normalised.
 
     Args:
         num_mel_bins: F.
-        channels: width C of the frame layers; 512 or 1024 in the literature, 64–128 learns on a CPU.
+        channels: width C of the frame layers; 512 or 1024 in the literature, 64 to 128 for training on a CPU.
         embedding_dim: D, 192 in the literature.
         aggregate: channels of the layer before pooling; 1536 in the paper, 0 = 3 C.
         scale: Res2Net groups; 8 in the paper.
         attention: bottleneck of the attention; 128 in the paper.
-        stride: of the first convolution; 2 halves the cost of everything above it.
+        stride: of the first convolution; 2 halves the cost of all layers behind it.
     """
 
-    def __init__(self, num_mel_bins, channels=512, embedding_dim=192, aggregate=1536, scale=8, attention=128, stride=1):
+    def __init__(
+        self,
+        num_mel_bins: int,
+        channels: int = 512,
+        embedding_dim: int = 192,
+        aggregate: int = 1536,
+        scale: int = 8,
+        attention: int = 128,
+        stride: int = 1,
+    ):
         super().__init__()
         aggregate = aggregate or 3 * channels
         self.embedding_dim = embedding_dim
@@ -134,5 +149,6 @@ class EcapaTdnn(nn.Module):
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        x = F.relu(convolve(self.aggregate[0], torch.cat(outputs, dim=-1)))
-        return self.embedding_norm(self.embedding(self.pool_norm(self.pool(x))))
+        x = F.relu(convolve(cast(nn.Conv1d, self.aggregate[0]), torch.cat(outputs, dim=-1)))
+        embeddings: torch.Tensor = self.embedding_norm(self.embedding(self.pool_norm(self.pool(x))))
+        return embeddings

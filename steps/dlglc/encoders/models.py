@@ -1,4 +1,4 @@
-"""model.pt: an encoder with all that its users need, its settings and those of its features."""
+"""model.pt: an encoder with its settings and the settings of its features."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,19 +12,20 @@ from ..files import load_tensors, save_tensors
 from ..settings.messages import explain
 from ..settings.schema import EncoderSettings, FbankSettings
 from . import build_encoder
+from .base import Encoder
 
 
 class Model(NamedTuple):
-    """What stands in a model.pt.
+    """The contents of a model.pt.
 
     Attributes:
         encoder: in evaluation mode.
-        fbank: its features.
-        encoder_settings, fbank_settings: what both were built by.
-        input: wav or feats, what it was trained on.
+        fbank: the filter bank of its features.
+        encoder_settings, fbank_settings: the settings of both.
+        input: wav or feats, the input that the encoder was trained on.
     """
 
-    encoder: torch.nn.Module
+    encoder: Encoder
     fbank: Fbank
     encoder_settings: EncoderSettings
     fbank_settings: FbankSettings
@@ -34,26 +35,29 @@ class Model(NamedTuple):
 def save_model(
     path: Path, encoder: EncoderSettings, fbank: FbankSettings, state: dict[str, torch.Tensor], inputs: str
 ) -> None:
-    """Write model.pt.
+    """Write a model.pt.
 
     Args:
-        state: the encoder's state dict.
-        inputs: wav or feats.
+        path: the file.
+        encoder: settings of the encoder.
+        fbank: settings of its features.
+        state: state dict of the encoder.
+        inputs: wav or feats, the input that the encoder was trained on.
     """
     contents = {"encoder": encoder.model_dump(), "fbank": fbank.model_dump(), "input": inputs, "state": state}
     save_tensors(contents, path)
 
 
 def load_model(path: str | Path) -> Model:
-    """Rebuild encoder and filter bank from a model.pt.
+    """Build the encoder and the filter bank of a model.pt.
 
     Raises:
-        RecipeError: missing or damaged file, or another recipe's.
+        RecipeError: the file is missing, damaged, or not of this recipe.
     """
     contents: dict[str, Any] = load_tensors(path)
     missing = {"encoder", "fbank", "input", "state"} - contents.keys()
     if missing:
-        raise RecipeError(f"{path}: not a model.pt of this recipe: it lacks {', '.join(sorted(missing))}")
+        raise RecipeError(f"{path}: not a model.pt of this recipe: the file lacks {', '.join(sorted(missing))}")
     try:
         encoder_settings = EncoderSettings.model_validate(contents["encoder"])
         fbank_settings = FbankSettings.model_validate(contents["fbank"])

@@ -1,12 +1,14 @@
-"""ResNet34 of two-dimensional convolutions over frequency and time, as the speaker recipes have it."""
+"""ResNet34 with two-dimensional convolutions over frequency and time, as in the public speaker recipes."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .base import Encoder
+
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions with a shortcut around them (He et al., CVPR 2016, figure 2), (B, C, F, T).
+    """Two 3×3 convolutions of (B, C, F, T) with a shortcut (He et al., CVPR 2016, figure 2).
 
     Args:
         inputs, outputs: channels.
@@ -26,25 +28,26 @@ class BasicBlock(nn.Module):
         if inputs != outputs or stride != (1, 1):
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.body(x) + self.shortcut(x))
 
 
 def statistics(x: torch.Tensor) -> torch.Tensor:
-    """Mean and unbiased standard deviation (0 of one frame) over time of (B, C, T), (B, 2 C) in float32 at least."""
-    x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares of half-precision activations lose the variance
+    """Mean and unbiased standard deviation over time of (B, C, T), as (B, 2 C), in float32 or wider."""
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares of half-precision activations would lose the variance
     return torch.cat([x.mean(-1), (x.var(-1, correction=min(1, x.shape[-1] - 1)) + 1e-7).sqrt()], dim=1)
 
 
-class ResNet34(nn.Module):
+class ResNet34(Encoder):
     """ResNet34: (B, T, F) log-mel energies to (B, embedding_dim) embeddings, not length-normalised.
 
-    Blocks of 3, 4, 6 and 3 with 1, 2, 4 and 8 times `channels`; frequency and time are halved before the last three
-    (as in WeSpeaker's models/resnet.py: 6.63 M parameters with 32 channels, 256 dimensions, 80 energies).
+    Its four groups have 3, 4, 6 and 3 blocks with 1, 2, 4 and 8 times `channels` channels. Each of the last three groups
+    halves frequency and time. With 32 channels, 256 dimensions and 80 mel bins, it has 6.63 M parameters, as WeSpeaker's
+    models/resnet.py.
 
     Args:
         num_mel_bins: F.
-        channels: of the first block; 32 in the literature.
+        channels: number in the first group; 32 in the literature.
         embedding_dim: D, 256 in the literature.
     """
 
@@ -63,4 +66,5 @@ class ResNet34(nn.Module):
 
     def forward(self, feats: torch.Tensor) -> torch.Tensor:
         maps = self.layers(feats.transpose(1, 2).unsqueeze(1))
-        return self.embedding(statistics(maps.flatten(1, 2)))
+        embeddings: torch.Tensor = self.embedding(statistics(maps.flatten(1, 2)))
+        return embeddings

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..arrays import Array
 from ..scoring.metrics import Roc, equal_error_rate, min_dcf, rates
 
 
@@ -24,12 +25,12 @@ class Resampler:
         enrol, test: (T,) speaker numbers 0 to S-1 of each trial, equal exactly where the trial is a target.
     """
 
-    def __init__(self, curve: Roc, enrol: np.ndarray, test: np.ndarray):
+    def __init__(self, curve: Roc, enrol: Array, test: Array):
         targets, nontargets = curve.order[curve.target], curve.order[~curve.target]
         self.speaker, self.enrol, self.test = enrol[targets], enrol[nontargets], test[nontargets]
         self.missed, self.rejected = curve.counts()
 
-    def rates(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def rates(self, draws: Array) -> tuple[Array, Array] | None:
         """P_miss and P_fa at the curve's corners; None where a kind of trial is not drawn at all.
 
         Args:
@@ -42,7 +43,7 @@ class Resampler:
         return rates(target[self.missed], nontarget[self.rejected])
 
 
-def draw_speakers(count: int, seed: int) -> Iterator[np.ndarray]:
+def draw_speakers(count: int, seed: int) -> Iterator[Array]:
     """Endless draws of `count` speakers with replacement, as (count,) numbers of draws of each."""
     rng = np.random.default_rng(seed)
     while True:
@@ -51,14 +52,14 @@ def draw_speakers(count: int, seed: int) -> Iterator[np.ndarray]:
 
 def bootstrap(
     curves: list[Roc],
-    enrol: np.ndarray,
-    test: np.ndarray,
+    enrol: Array,
+    test: Array,
     p_targets: tuple[float, ...],
     c_miss: float,
     c_fa: float,
     draws: int,
     seed: int,
-) -> np.ndarray:
+) -> Array:
     """Error rates under draws of speakers, the same draws for every system.
 
     Args:
@@ -74,19 +75,20 @@ def bootstrap(
     enrol, test = numbers[: len(enrol)], numbers[len(enrol) :]
     systems = [Resampler(curve, enrol, test) for curve in curves]
     found = np.empty((len(systems), draws, 1 + len(p_targets)))
-    done = 0
-    for draw in draw_speakers(len(names), seed):
-        if done == draws:
-            return found
-        corners = [system.rates(draw) for system in systems]
-        if None in corners:
+    speakers, done = draw_speakers(len(names), seed), 0
+    while done < draws:
+        draw = next(speakers)
+        corners = [corner for system in systems if (corner := system.rates(draw)) is not None]
+        if len(corners) < len(systems):
             continue
         for m, (p_miss, p_fa) in enumerate(corners):
             costs = (min_dcf(p_miss, p_fa, p, c_miss, c_fa) for p in p_targets)
             found[m, done] = [100 * equal_error_rate(p_miss, p_fa), *costs]
         done += 1
+    return found
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> list[float]:
+def interval(values: Array, level: float = 0.95) -> list[float]:
     """The middle `level` of the draws (percentile interval), as [low, high]."""
-    return np.quantile(values, [(1 - level) / 2, (1 + level) / 2]).round(5).tolist()
+    bounds: list[float] = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]).round(5).tolist()
+    return bounds

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
+from ..arrays import Array
 from ..data.arks import read_embeddings
 from ..data.tables import read_table
 from ..errors import RecipeError
@@ -32,12 +33,13 @@ class Calibration:
     weights: list[float]
     offset: float
 
-    def apply(self, inputs: np.ndarray) -> np.ndarray:
+    def apply(self, inputs: Array) -> Array:
         """(T, K) inputs to (T,) log-likelihood ratios."""
-        return inputs @ np.array(self.weights) + self.offset
+        ratios: Array = inputs @ np.array(self.weights) + self.offset
+        return ratios
 
 
-def fit(inputs: np.ndarray, target: np.ndarray, p_target: float, ridge: float) -> tuple[np.ndarray, float]:
+def fit(inputs: Array, target: Array, p_target: float, ridge: float) -> tuple[Array, float]:
     """Prior-weighted linear logistic regression (Brümmer et al., "Fusion of heterogeneous speaker recognition systems",
     IEEE TASLP 15(7), 2007).
 
@@ -69,7 +71,7 @@ def fit(inputs: np.ndarray, target: np.ndarray, p_target: float, ridge: float) -
     return weights, float(model.intercept_[0] - weights @ mean - logit(p_target))
 
 
-def read_inputs(scores: list[Path], quality: list[Path], enrol: list[str], test: list[str], trials: Path) -> np.ndarray:
+def read_inputs(scores: list[Path], quality: list[Path], enrol: list[str], test: list[str], trials: Path) -> Array:
     """What the regression sees of every trial.
 
     Args:

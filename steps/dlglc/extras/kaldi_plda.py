@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import RecipeError
 from ..scoring.plda import Plda
 
@@ -47,12 +48,12 @@ def load_kaldi_plda(path: Path) -> Plda:
     return Plda(mean, transform[:, : len(mean)].T, centre, mu, diagonal.T, psi)
 
 
-def _binary(array: np.ndarray) -> bytes:
+def _binary(array: Array) -> bytes:
     sizes = b"".join(b"\4" + np.int32(n).tobytes() for n in array.shape)
     return (b"DV ", b"DM ")[array.ndim - 1] + sizes + np.ascontiguousarray(array, dtype="<f8").tobytes()
 
 
-def _load(path: Path) -> list[np.ndarray]:
+def _load(path: Path) -> list[Array]:
     begin, end = (b"<Plda> ", b"</Plda> ") if path.name == "plda" else (b"", b"")
     axes = {"mean.vec": [1], "transform.mat": [2], "plda": [1, 2, 1]}[path.name]
     try:
@@ -73,7 +74,7 @@ def _load(path: Path) -> list[np.ndarray]:
     return arrays
 
 
-def _read_binary(data: bytes) -> list[np.ndarray]:
+def _read_binary(data: bytes) -> list[Array]:
     at, arrays = 0, []
     while at < len(data):
         dtype, axes = np.dtype({b"D": "<f8", b"F": "<f4"}[data[at : at + 1]]), {b"V": 1, b"M": 2}[data[at + 1 : at + 2]]
@@ -85,7 +86,7 @@ def _read_binary(data: bytes) -> list[np.ndarray]:
     return arrays
 
 
-def _read_text(text: str) -> list[np.ndarray]:
+def _read_text(text: str) -> list[Array]:
     arrays = []
     for block in re.findall(r"\[(.*?)\]", text, re.DOTALL):
         rows = [np.array(line.split(), dtype=np.float64) for line in block.splitlines() if line.strip()]

@@ -1,1 +1,1 @@
-"""What an experiment directory holds, as records, tables and plots."""
+"""Results of experiments as records, tables, plots and pages."""

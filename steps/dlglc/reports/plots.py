@@ -6,10 +6,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from .comparison import BACKENDS, Found
-from .records import variant_and_round
+from .comparison import Found
+from .records import BACKENDS, variant_and_round
 
-matplotlib.use("svg")  # no display is asked for
+matplotlib.use("svg")  # this needs no display
 matplotlib.rcParams["svg.hashsalt"] = "dlg-lc"  # the same figures give the same file
 from matplotlib import pyplot  # noqa: E402
 
@@ -23,7 +23,7 @@ DINO_FIGURES = {
 
 
 def plot_rounds(found: Found, path: Path) -> None:
-    """EER of cosine and PLDA by round, one line per variant; systems without a second round as levels."""
+    """EER of cosine and PLDA by round: one line per variant, a dotted level for each system with a single round."""
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for axis, backend in zip(axes, ("cosine", "plda")):
         variants: dict[str, dict[int, list[float]]] = {}
@@ -40,8 +40,8 @@ def plot_rounds(found: Found, path: Path) -> None:
         for place, (name, rounds) in enumerate(lines.items()):
             means = [np.mean(v) for v in rounds.values()]
             errors = [np.std(v, ddof=1) if len(v) > 1 else 0 for v in rounds.values()]
-            beside = 0.06 * (place - (len(lines) - 1) / 2)  # error bars of one round, side by side
-            at = np.array(list(rounds)) + beside
+            shift = 0.06 * (place - (len(lines) - 1) / 2)  # error bars of one round stand side by side
+            at = np.array(list(rounds)) + shift
             axis.errorbar(at, means, errors, marker="o", capsize=3, linewidth=1.2, label=name)
         axis.set(title=BACKENDS[backend], xlabel="round", ylabel="EER %")
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -52,7 +52,13 @@ def plot_rounds(found: Found, path: Path) -> None:
 
 
 def plot_dino(runs: dict[str, list[dict[str, Any]]], uniform: float, path: Path) -> None:
-    """One panel per figure, one line per run; ln K, the entropy of uniform outputs, dotted."""
+    """One panel per figure, one line per run.
+
+    Args:
+        runs: name → lines of metrics.jsonl.
+        uniform: ln K, the entropy of uniform outputs: a dotted line.
+        path: the SVG file.
+    """
     figure, axes = pyplot.subplots(1, len(DINO_FIGURES), figsize=(3.4 * len(DINO_FIGURES), 3.2), layout="constrained")
     for axis, (key, title) in zip(axes, DINO_FIGURES.items()):
         for name, lines in runs.items():

@@ -1,17 +1,27 @@
-"""How pseudo labels and gates agree with the true speakers. For reports only: no training looks at this."""
+"""Agreement of pseudo labels and gates with the true speakers. For reports only: no training uses it."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array, eye_array, hstack
+from scipy.sparse import coo_array, csr_array, eye_array, hstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from ..arrays import Array
 from ..rounds.loss import CORRECTED, DROPPED, KEPT
 
 
-def cluster_quality(clusters: list[str], speakers: list[str]) -> dict:
-    """Agreement of two labellings of the same utterances, from the cells of their contingency table that are not 0."""
+def cluster_quality(clusters: list[str], speakers: list[str]) -> dict[str, float]:
+    """Agreement of clusters with true speakers.
+
+    Args:
+        clusters, speakers: label of each utterance.
+
+    Returns:
+        nmi (normalised by the arithmetic mean), ari, purity (share of utterances whose speaker is the most frequent one
+        of their cluster), accuracy (after the best one-to-one matching), the numbers of clusters, speakers and
+        utterances, and singletons, the number of clusters with one utterance.
+    """
     _, c = np.unique(clusters, return_inverse=True)
     _, s = np.unique(speakers, return_inverse=True)
     table = coo_array((np.ones(len(c)), (c, s))).tocsr()
@@ -27,7 +37,7 @@ def cluster_quality(clusters: list[str], speakers: list[str]) -> dict:
         "nmi": round(max(0.0, information / mean_entropy) if mean_entropy > 0 else 1.0, 5),
         "ari": round(float((pairs_both - expected) / (mean_pairs - expected)) if mean_pairs > expected else 1.0, 5),
         "purity": round(float(table.max(axis=1).sum() / len(c)), 5),
-        "accuracy": round(matched(table) / len(c), 5),
+        "accuracy": round(count_matched(table) / len(c), 5),
         "num_clusters": len(of_cluster),
         "num_speakers": len(of_speaker),
         "num_utterances": len(c),
@@ -35,38 +45,39 @@ def cluster_quality(clusters: list[str], speakers: list[str]) -> dict:
     }
 
 
-def entropy(counts: np.ndarray) -> float:
-    """Of the distribution that the counts make, in nats."""
+def entropy(counts: Array) -> float:
+    """Entropy of the distribution that the counts describe, in nats."""
     share = counts[counts > 0] / counts.sum()
     return float(-(share * np.log(share)).sum())
 
 
-def matched(table) -> float:
-    """Utterances on the best one-to-one matching of clusters to speakers (the Hungarian method's answer).
+def count_matched(table: "csr_array[Any, Any]") -> float:
+    """Number of utterances in the best one-to-one matching of clusters to speakers (as the Hungarian method finds it).
 
-    The sparse solver wants every cluster matched: each gets a speaker of its own that is worth nothing. It takes 0 for
-    a missing edge, hence the 1 on top of every edge, of which each cluster then has exactly one.
+    The sparse solver matches every cluster, so each cluster gets an additional speaker without utterances. The solver
+    takes an edge of weight 0 for a missing edge, so 1 is added to every edge. Each cluster has exactly one edge in the
+    matching, so the number of clusters is subtracted from its weight.
     """
     table = table.copy()
     table.data += 1
-    edges = hstack([table, eye_array(table.shape[0])]).tocsr()
+    edges: csr_array[Any, tuple[int, int]] = csr_array(hstack([table, eye_array(table.shape[0])]))
     rows, columns = min_weight_full_bipartite_matching(edges, maximize=True)
     return float(edges[rows, columns].sum() - table.shape[0])
 
 
 def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[dict[str, Any]]:
-    """How right a round's gate and correction were, one record for each epoch.
+    """Precision of a round's gate and of its correction, one record per epoch.
 
-    A cluster stands for the speaker that most of its utterances have. A label is right when it is a cluster of the
-    utterance's own speaker.
+    The speaker of a cluster is the true speaker of most of its utterances. A label is right if the speaker of its
+    cluster is the true speaker of the utterance.
 
     Args:
-        gate_dir: with epochNN.npz of the round.
+        gate_dir: directory of the round's epochNN.npz.
         clusters, truth: label and true speaker of each utterance, in the order of the data directory.
 
     Returns:
-        per epoch the shares kept, corrected and dropped, and the precision of the labels that were kept, corrected
-        (after the correction and before it) and dropped; None where there are none.
+        For each epoch the shares of kept, corrected and dropped labels, and the share of right ones among the kept,
+        corrected (after and before the correction) and dropped labels. None if there are no such labels.
     """
     _, labels = np.unique(clusters, return_inverse=True)
     _, speakers = np.unique(truth, return_inverse=True)
@@ -95,6 +106,6 @@ def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[
     return lines
 
 
-def share(flags: np.ndarray) -> float | None:
-    """Mean of booleans, None of none."""
+def share(flags: Array) -> float | None:
+    """Share of true values; None if there are no values."""
     return round(float(flags.mean()), 4) if len(flags) else None

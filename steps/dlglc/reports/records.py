@@ -1,51 +1,64 @@
-"""What an experiment directory holds, as records: read by the reports, written by the stages before them."""
+"""The results of an experiment directory as records."""
 
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from ..errors import RecipeError
 from ..provenance import describe_code, describe_machine
 
-ORDER = {"mfcc": 0, "untrained": 1, "dino": 2}  # then round1, round2, …
-BACKENDS = {"cosine": 0, "asnorm": 1, "plda": 2}
+ORDER = {"mfcc": 0, "untrained": 1, "dino": 2}  # of systems; round1, round2, … follow
+BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}  # titles, in the order of the tables
 
 
-def read_experiment(exp_dir: Path) -> list[dict]:
+def read_experiment(exp_dir: Path) -> list[dict[str, Any]]:
     """One record per system and back-end of EXP_DIR, in the order of the recipe.
 
-    Keys: system, backend (with _<list> where it is not the first trial list), those of the score's JSON (eer,
-    mindcf_0.01, …), nmi, purity, num_clusters, seed, epochs, train_seconds, and gate, the last line of the round's
-    gate_quality.jsonl. None where a system has no such thing.
+    Returns:
+        Records with these keys; a value is None where a system does not have it:
+            system: name of the system's directory.
+            backend: cosine, asnorm or plda; with _<list> behind it for any but the first trial list.
+            eer, mindcf_0.01, …: all keys of the score's JSON file.
+            nmi, purity, num_clusters: of the clusters of the training set.
+            seed, epochs, train_seconds: of the training.
+            gate: the last line of the round's gate_quality.jsonl.
 
     Raises:
-        RecipeError: nothing is scored there.
+        RecipeError: EXP_DIR has no scores.
     """
-    directories = sorted((p.parent for p in exp_dir.glob("*/scores")), key=rank)
+    directories = sorted((p.parent for p in exp_dir.glob("*/scores")), key=system_order)
     if not directories:
         raise RecipeError(f"{exp_dir}: no <system>/scores here: run stage 6 first")
     return [record for directory in directories for record in read_system(directory)]
 
 
-def rank(directory: Path) -> tuple:
-    """untrained, dino, then the rounds by variant and number, then anything else by name."""
+def systems_of(exp_dir: Path) -> list[Path]:
+    """Directories of the systems that are trained, scored or clustered, in the order of the recipe."""
+    marks = ("scores", "clusters", "metrics.jsonl")
+    return sorted((p for p in exp_dir.iterdir() if any((p / mark).exists() for mark in marks)), key=system_order)
+
+
+def system_order(directory: Path) -> tuple[int, str, int]:
+    """Sorting key of systems: mfcc, untrained, dino, the rounds by variant and number, all others by name."""
     variant, number = variant_and_round(directory.name)
     return (ORDER.get(variant, 3 if number else 4), variant, number)
 
 
 def variant_and_round(system: str) -> tuple[str, int]:
-    """("lgl", 2) of "lgl2"; 0 as the round of a system that has none."""
+    """The parts of a system's name: ("lgl", 2) for "lgl2", ("dino", 0) for "dino"."""
     numbered = re.fullmatch(r"(.+?)(\d+)", system)
     return (numbered[1], int(numbered[2])) if numbered else (system, 0)
 
 
-def read_system(directory: Path) -> list[dict]:
+def read_system(directory: Path) -> list[dict[str, Any]]:
     """One record per back-end of a system."""
     quality = read_json(directory / "clusters/quality.json") or {}
     stamp = read_json(directory / "stamp.json") or {}
     lines = read_lines(directory / "metrics.jsonl")
+    gates = read_lines(directory / "gate_quality.jsonl")
     records = []
-    for path in sorted(directory.glob("scores/*.json"), key=lambda p: (BACKENDS.get(p.stem.split("_")[0], 9), p.stem)):
+    for path in sorted(directory.glob("scores/*.json"), key=score_order):
         records.append(
             {
                 "system": directory.name,
@@ -57,22 +70,28 @@ def read_system(directory: Path) -> list[dict]:
                 "seed": stamp.get("settings", {}).get("seed"),
                 "epochs": len(lines),
                 "train_seconds": round(sum(line["seconds"] for line in lines), 1),
-                "gate": (read_lines(directory / "gate_quality.jsonl") or [None])[-1],
+                "gate": gates[-1] if gates else None,
             }
         )
     return records
 
 
+def score_order(path: Path) -> tuple[int, str]:
+    """Sorting key of score files: in the order of BACKENDS, all others by name."""
+    backend = path.stem.split("_")[0]
+    return (list(BACKENDS).index(backend) if backend in BACKENDS else len(BACKENDS), path.stem)
+
+
 def describe_origin() -> str:
-    """Code and machine that a report is made with."""
+    """A sentence on the code and the machine that make a report."""
     return f"Made with {describe_code()} on {describe_machine()}."
 
 
-def read_json(path: Path):
-    """A JSON file's value, None where there is no file."""
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; None if the file does not exist."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def read_lines(path: Path) -> list[dict]:
-    """The records of a .jsonl file, none where there is no file."""
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a .jsonl file; empty if the file does not exist."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

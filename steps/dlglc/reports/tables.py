@@ -5,39 +5,41 @@ from typing import Any
 
 import yaml
 
+from .markdown import markdown_table, record_table
 from .records import read_lines
 
 
 def trial_list(data: Path | None, backend: str) -> str | None:
-    """The list that a back-end's scores are of: run.sh names those of trials_<list> <back-end>_<list>."""
+    """The trial list of a score file. run.sh names the scores of trials_<list> <back-end>_<list>."""
     return str(data / "_".join(["eval/trials", *backend.split("_", 1)[1:]])) if data else None
 
 
 def results_table(records: list[dict[str, Any]]) -> str:
     """The headline table in Markdown."""
-    rows = ["| system | back-end | EER % | minDCF 0.01 | minDCF 0.05 | NMI | purity | epochs | training s |"]
-    rows.append("|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    head = ["system", "back-end", "EER %", "minDCF 0.01", "minDCF 0.05", "NMI", "purity", "epochs", "training s"]
+    rows = []
     for r in records:
-        quality = "".join(f" {r[k]:.3f} |" if r[k] is not None else " – |" for k in ("nmi", "purity"))
-        rows.append(
-            f"| {r['system']} | {r['backend']} | {r['eer']:.2f} | {r['mindcf_0.01']:.3f} | {r['mindcf_0.05']:.3f} |"
-            f"{quality} {r['epochs']} | {r['train_seconds']:.0f} |"
-        )
-    return "\n".join(rows)
+        row = [r["system"], r["backend"], f"{r['eer']:.2f}", f"{r['mindcf_0.01']:.3f}", f"{r['mindcf_0.05']:.3f}"]
+        row += ["–" if r[key] is None else f"{r[key]:.3f}" for key in ("nmi", "purity")]
+        rows.append([*row, str(r["epochs"]), f"{r['train_seconds']:.0f}"])
+    return markdown_table(head, rows, left=2)
 
 
 def training_section(directory: Path) -> list[str]:
-    """Configuration and per-epoch figures of a trained system; for a round also how right its gate was."""
+    """The section of a trained system: figures of each epoch, precision of the gate (of a round), configuration.
+
+    Empty for a system that was not trained.
+    """
     lines = read_lines(directory / "metrics.jsonl")
     if not lines:
         return []
     keys = [k for k in lines[0] if not k.startswith("mixture") and k not in ("data_wait", "lr")]
-    parts = [f"## {directory.name}", markdown(lines, keys)]
+    parts = [f"## {directory.name}", record_table(lines, keys)]
     gate = read_lines(directory / "gate_quality.jsonl")
     if gate:
         parts += [
-            "Shares and precision of the labels by the true speakers (reporting only):",
-            markdown(gate, list(gate[0])),
+            "Shares of the labels, and their precision by the true speakers (for this report only):",
+            record_table(gate, list(gate[0])),
         ]
     config = yaml.safe_load((directory / "config.yaml").read_text())
     command = (directory / "command").read_text().strip()
@@ -48,18 +50,8 @@ def training_section(directory: Path) -> list[str]:
     return parts
 
 
-def markdown(lines: list[dict[str, Any]], keys: list[str]) -> str:
-    """Records as a Markdown table."""
-
-    def cell(value):
-        return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-    head = ["| " + " | ".join(k.replace("_", " ") for k in keys) + " |", "|" + "---|" * len(keys)]
-    return "\n".join(head + ["| " + " | ".join(cell(line.get(k)) for k in keys) + " |" for line in lines])
-
-
 def describe_data(data: Path | None) -> str:
-    """How much was trained and tested on."""
+    """A sentence on the size of the training set and of the trial lists; empty if the data is not there."""
     if data is None or not (data / "train/utt2dur").exists():
         return ""
     seconds = [float(line.split()[1]) for line in (data / "train/utt2dur").read_text().splitlines()]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..errors import RecipeError
 from ..settings.schema import GateSettings
 from .mixture import crossing, fit_mixture
@@ -42,7 +43,7 @@ class Evidence(NamedTuple):
         round_number: from 1.
     """
 
-    log_losses: np.ndarray | None
+    log_losses: Array | None
     previous: float | None
     round_number: int
 
@@ -52,9 +53,10 @@ def log_loss(losses: torch.Tensor) -> torch.Tensor:
     return losses.clamp(min=SMALLEST_LOSS).log()
 
 
-def log_losses(losses: np.ndarray) -> np.ndarray:
+def log_losses(losses: Array) -> Array:
     """log_loss of an array."""
-    return np.log(np.maximum(losses, SMALLEST_LOSS))
+    logarithms: Array = np.log(np.maximum(losses, SMALLEST_LOSS))
+    return logarithms
 
 
 def no_gate(settings: GateSettings, evidence: Evidence) -> GateDecision:
@@ -97,7 +99,7 @@ GATES: dict[str, Callable[[GateSettings, Evidence], GateDecision]] = {
 
 
 def decide_gate(
-    settings: GateSettings, losses: np.ndarray | None, previous: float | None, round_number: int
+    settings: GateSettings, losses: Array | None, previous: float | None, round_number: int
 ) -> GateDecision:
     """Set an epoch's threshold from the losses of the epoch before.
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.arks import read_embeddings
 from ..data.columns import Column
 from ..data.tables import read_table
 from ..errors import RecipeError
 
 
-def read_labels(path: Path, ids: Column, data_dir: Path) -> tuple[np.ndarray, int]:
+def read_labels(path: Path, ids: Column, data_dir: Path) -> tuple[Array, int]:
     """Cluster numbers of the utterances in their order, renumbered without gaps, and how many clusters there are.
 
     Raises:
@@ -26,7 +27,7 @@ def read_labels(path: Path, ids: Column, data_dir: Path) -> tuple[np.ndarray, in
     return labels.astype(np.int64), len(names)
 
 
-def cluster_means(embedding_scp: Path, ids: Column, labels: np.ndarray, classes: int) -> np.ndarray:
+def cluster_means(embedding_scp: Path, ids: Column, labels: Array, classes: int) -> Array:
     """Mean unit-length embedding of each cluster, (K, D) float32: class weights to start from.
 
     Raises:
@@ -38,4 +39,5 @@ def cluster_means(embedding_scp: Path, ids: Column, labels: np.ndarray, classes:
     matrix = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     means = np.zeros((classes, matrix.shape[1]))
     np.add.at(means, labels, matrix)
-    return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+    unit: Array = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return unit.astype(np.float32)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import RecipeError
 
 BINS = 4096  # EM runs on a histogram: of a million log-losses it keeps the answer to 1e-4 and 1/250 of the work
@@ -23,16 +24,16 @@ class Mixture:
         dropped: samples left out because they were NaN or infinite.
     """
 
-    weights: np.ndarray
-    means: np.ndarray
-    variances: np.ndarray
+    weights: Array
+    means: Array
+    variances: Array
     log_likelihood: float
     iterations: int
     converged: bool
     dropped: int = 0
 
 
-def fit_mixture(samples: np.ndarray, tolerance: float = 1e-7, max_iter: int = 500) -> Mixture:
+def fit_mixture(samples: Array, tolerance: float = 1e-7, max_iter: int = 500) -> Mixture:
     """Maximum likelihood by expectation maximisation, from the two halves that 2-means finds; no randomness.
 
     More than 2 × BINS samples are counted in BINS bins first. A bin stands at the mean of what is in it, so that only
@@ -121,13 +122,14 @@ def crossing(mixture: Mixture) -> tuple[float | None, bool]:
     return float(root), bool(root < m2)
 
 
-def _log_densities(x, weights, means, variances) -> np.ndarray:
+def _log_densities(x: Array, weights: Array, means: Array, variances: Array) -> Array:
     """ln(w_k N(x; m_k, v_k)) as (2, N)."""
     w, m, v = (p[:, None] for p in (weights, means, variances))
-    return np.log(np.maximum(w, 1e-300)) - 0.5 * (np.log(2 * np.pi * v) + (x - m) ** 2 / v)
+    log_density: Array = np.log(np.maximum(w, 1e-300)) - 0.5 * (np.log(2 * np.pi * v) + (x - m) ** 2 / v)
+    return log_density
 
 
-def _two_means(x: np.ndarray, n: np.ndarray) -> float:
+def _two_means(x: Array, n: Array) -> float:
     """The boundary of 2-means on sorted, weighted values, exact: the split of least within-sum-of-squares."""
     mass, first = np.cumsum(n)[:-1], np.cumsum(n * x)[:-1]
     total_mass, total_first = n.sum(), n @ x

@@ -4,13 +4,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
+from ..arrays import Array
 from ..console import log
 from ..data.crops import Batch
 from ..data.views import Views
+from ..encoders.base import Encoder
 from ..settings.schema import DlglcSettings
 from ..training.distributed import Processes, unwrapped
 from ..training.optimiser import EpochMean
@@ -37,7 +38,8 @@ class EncoderWithClassifier(nn.Module):
         self.encoder, self.classifier = encoder, classifier
 
     def forward(self, feats: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.encoder(feats))  # type: ignore[no-any-return]
+        cosines: torch.Tensor = self.classifier(self.encoder(feats))
+        return cosines
 
 
 class DlgLc(Task):
@@ -58,10 +60,10 @@ class DlgLc(Task):
     def __init__(
         self,
         settings: DlglcSettings,
-        encoder: nn.Module,
-        labels: np.ndarray,
+        encoder: Encoder,
+        labels: Array,
         classes: int,
-        centroids: np.ndarray | None,
+        centroids: Array | None,
         views: Views,
         round_number: int,
         processes: Processes,
@@ -153,7 +155,7 @@ class DlgLc(Task):
 
     def final_state(self) -> dict[str, torch.Tensor]:
         """The encoder to keep: the mean of the last epochs."""
-        return self.mean.of(self.encoder.state_dict())
+        return self.mean.average(self.encoder.state_dict())
 
     def state(self) -> dict[str, Any]:
         return {

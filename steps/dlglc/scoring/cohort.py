@@ -5,10 +5,12 @@ from multiprocessing.pool import ThreadPool
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from ..arrays import Array
+
 TILE = 1 << 23  # scores that a thread holds at once: 32 MB
 
 
-def cohort_statistics(x: np.ndarray, cohort: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+def cohort_statistics(x: Array, cohort: Array, top: int) -> tuple[Array, Array]:
     """Mean and standard deviation of each vector's scores against a cohort.
 
     Args:
@@ -40,17 +42,25 @@ def cohort_statistics(x: np.ndarray, cohort: np.ndarray, top: int) -> tuple[np.n
     return mean, deviation
 
 
-def _deviation(variance: np.ndarray) -> np.ndarray:
+def _deviation(variance: Array) -> Array:
     """Square root, of at least 1e-6: a cohort of equal scores must not divide by zero."""
-    return np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
+    deviation: Array = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
+    return deviation
 
 
-def as_norm(scores: np.ndarray, enrol_statistics, test_statistics, rows, columns) -> np.ndarray:
+def as_norm(
+    scores: Array,
+    enrol_statistics: tuple[Array, Array],
+    test_statistics: tuple[Array, Array],
+    rows: Array,
+    columns: Array,
+) -> Array:
     """Adaptive symmetric score normalisation (Matejka et al., Interspeech 2017, AS-norm1); S-norm with all the cohort.
 
     s' = ((s - mu_e) / sigma_e + (s - mu_t) / sigma_t) / 2, statistics over each side's own closest cohort members.
     """
     (enrol_mean, enrol_deviation), (test_mean, test_deviation) = enrol_statistics, test_statistics
-    return 0.5 * (
+    normalised: Array = 0.5 * (
         (scores - enrol_mean[rows]) / enrol_deviation[rows] + (scores - test_mean[columns]) / test_deviation[columns]
     )
+    return normalised

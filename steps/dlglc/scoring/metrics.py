@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from ..arrays import Array
 from ..errors import RecipeError
+
+Rate = TypeVar("Rate", float, Array)
 
 
 @dataclass
@@ -23,23 +27,23 @@ class Roc:
         below: (K,) trials under each corner's threshold, from 0 to T.
     """
 
-    order: np.ndarray
-    scores: np.ndarray
-    target: np.ndarray
-    below: np.ndarray
+    order: Array
+    scores: Array
+    target: Array
+    below: Array
 
     @property
-    def thresholds(self) -> np.ndarray:
+    def thresholds(self) -> Array:
         """(K,) least score that each corner accepts; infinity where it accepts none."""
         return np.append(self.scores, np.inf)[self.below]
 
-    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+    def counts(self) -> tuple[Array, Array]:
         """(K,) targets and (K,) nontargets rejected at each corner."""
         missed = np.append(0, np.cumsum(self.target))[self.below]
         return missed, self.below - missed
 
 
-def roc(scores: np.ndarray, target: np.ndarray) -> Roc:
+def roc(scores: Array, target: Array) -> Roc:
     """The ROC of (T,) scores and (T,) whether each is of a target trial.
 
     Raises:
@@ -60,12 +64,12 @@ def roc(scores: np.ndarray, target: np.ndarray) -> Roc:
     return Roc(order, scores, target, np.concatenate([[0], np.flatnonzero(corner) + 1, [len(scores)]]))
 
 
-def rates(missed: np.ndarray, rejected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rates(missed: Array, rejected: Array) -> tuple[Array, Array]:
     """P_miss and P_fa at corners, from the targets and nontargets (or weights) that each rejects; the last, all."""
     return missed / missed[-1], 1 - rejected / rejected[-1]
 
 
-def equal_error_rate(p_miss: np.ndarray, p_fa: np.ndarray) -> float:
+def equal_error_rate(p_miss: Array, p_fa: Array) -> float:
     """The rate at which P_miss = P_fa, on the straight edge between the corners where they cross, in [0, 1]."""
     above = int(np.argmax(p_miss >= p_fa))
     before = above - 1
@@ -74,7 +78,7 @@ def equal_error_rate(p_miss: np.ndarray, p_fa: np.ndarray) -> float:
     return float(p_miss[before] + share * (p_miss[above] - p_miss[before]))
 
 
-def min_dcf(p_miss: np.ndarray, p_fa: np.ndarray, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+def min_dcf(p_miss: Array, p_fa: Array, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
     """Least detection cost over all thresholds, normalised by the better of accepting and rejecting all (NIST SRE).
 
     C = c_miss p_target P_miss + c_fa (1 - p_target) P_fa.
@@ -94,12 +98,12 @@ def actual_dcf(curve: Roc, p_target: float, c_miss: float = 1.0, c_fa: float = 1
     return float(_cost(missed / targets, p_fa, p_target, c_miss, c_fa))
 
 
-def _cost(p_miss, p_fa, p_target, c_miss, c_fa):
-    cost = c_miss * p_target * p_miss + c_fa * (1 - p_target) * p_fa
+def _cost(p_miss: Rate, p_fa: Rate, p_target: float, c_miss: float, c_fa: float) -> Rate:
+    cost: Rate = c_miss * p_target * p_miss + c_fa * (1 - p_target) * p_fa
     return cost / min(c_miss * p_target, c_fa * (1 - p_target))
 
 
-def convex_hull(missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+def convex_hull(missed: Array, rejected: Array) -> Array:
     """Those of the ROC's corners, given by counts, that are corners of its convex hull; their numbers, rising.
 
     The pool-adjacent-violators algorithm finds them: between two of them no threshold is worth having, as some mixture
@@ -109,13 +113,13 @@ def convex_hull(missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
     return isotonic_regression(targets / trials, weights=trials).blocks
 
 
-def cllr(scores: np.ndarray, target: np.ndarray) -> float:
+def cllr(scores: Array, target: Array) -> float:
     """Cost of log-likelihood ratios in bits (Brümmer and du Preez, 2006): 0 is perfect, 1 tells nothing."""
     miss, false_alarm = np.logaddexp(0, -scores[target]).mean(), np.logaddexp(0, scores[~target]).mean()
     return float((miss + false_alarm) / (2 * math.log(2)))
 
 
-def min_cllr(missed: np.ndarray, rejected: np.ndarray) -> float:
+def min_cllr(missed: Array, rejected: Array) -> float:
     """Cllr after the best rising calibration, from the counts at the hull's corners: what remains is discrimination."""
     targets, nontargets = np.diff(missed), np.diff(rejected)
     with np.errstate(divide="ignore"):
@@ -125,7 +129,7 @@ def min_cllr(missed: np.ndarray, rejected: np.ndarray) -> float:
     return float((miss + false_alarm) / (2 * math.log(2)))
 
 
-def det_points(curve: Roc) -> np.ndarray:
+def det_points(curve: Roc) -> Array:
     """(H, 3) P_miss, P_fa and threshold at the corners of the ROC's convex hull, thresholds rising."""
     missed, rejected = curve.counts()
     hull = convex_hull(missed, rejected)
@@ -134,7 +138,7 @@ def det_points(curve: Roc) -> np.ndarray:
 
 def summary(
     curve: Roc, p_targets: tuple[float, ...] = (0.01, 0.05), c_miss: float = 1.0, c_fa: float = 1.0, llr: bool = False
-) -> dict:
+) -> dict[str, float]:
     """EER in percent (of the plain ROC, and `eer_hull` of its convex hull) and minDCF, with the numbers of trials.
 
     Args:

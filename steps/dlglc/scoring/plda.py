@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import eigh
 
+from ..arrays import Array
 from ..errors import RecipeError
 from ..vectors import group_means
 
@@ -29,18 +30,18 @@ class Plda:
         psi: (d,) between-speaker variances where the within-speaker ones are 1.
     """
 
-    mean: np.ndarray
-    lda: np.ndarray
-    centre: np.ndarray
-    mu: np.ndarray
-    diagonal: np.ndarray
-    psi: np.ndarray
+    mean: Array
+    lda: Array
+    centre: Array
+    mu: Array
+    diagonal: Array
+    psi: Array
 
-    def transform(self, x: np.ndarray) -> np.ndarray:
+    def transform(self, x: Array) -> Array:
         """(N, D) embeddings to (N, d) vectors u."""
         return (length_normalise((x - self.mean) @ self.lda - self.centre) - self.mu) @ self.diagonal
 
-    def sides(self, enrol: np.ndarray, test: np.ndarray, counts: np.ndarray | None = None) -> tuple:
+    def score_factors(self, enrol: Array, test: Array, counts: Array | None = None) -> tuple[Array, Array]:
         """Vectors whose inner products are log-likelihood ratios: LLR(i, j) = left[i] · right[j].
 
         With one enrolment utterance, per dimension and with a = psi, the ratio is
@@ -82,24 +83,25 @@ class PldaBackend:
     def __init__(self, model: Plda, exact: bool):
         self.model, self.exact = model, exact
         self.represent = model.transform
-        self.sides = model.sides
+        self.score_factors = model.score_factors
 
-    def enrol(self, vectors: np.ndarray, rows: np.ndarray, models: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def enrol(self, vectors: Array, rows: Array, models: Array) -> tuple[Array, Array | None]:
         """Means over each model's utterances, and their numbers if the ratio is to be exact."""
         means, sizes = group_means(vectors, rows, models)
         return means, sizes if self.exact else None
 
-    def cohort(self, vectors: np.ndarray, rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    def cohort(self, vectors: Array, rows: Array, clusters: Array) -> Array:
         """Means of clusters, each as one utterance."""
         return group_means(vectors, rows, clusters)[0]
 
 
-def length_normalise(x: np.ndarray) -> np.ndarray:
+def length_normalise(x: Array) -> Array:
     """Rows at length sqrt(d) (Garcia-Romero and Espy-Wilson, Interspeech 2011)."""
-    return x * (np.sqrt(x.shape[1]) / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
+    scaled: Array = x * (np.sqrt(x.shape[1]) / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
+    return scaled
 
 
-def train_plda(x, labels, lda_dim: int, min_class_size: int, iterations: int) -> tuple[Plda, list[float]]:
+def train_plda(x: Array, labels: Array, lda_dim: int, min_class_size: int, iterations: int) -> tuple[Plda, list[float]]:
     """Train LDA and PLDA.
 
     Args:
@@ -136,7 +138,7 @@ def train_plda(x, labels, lda_dim: int, min_class_size: int, iterations: int) ->
     return Plda(mean, lda, centre, mu, diagonal[:, order], np.maximum(psi[order], 0.0)), likelihoods
 
 
-def scatter(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def scatter(x: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
     """Total scatter of centred x, class sizes (I,), class sums (I, D), within-class scatter."""
     sizes = np.bincount(labels).astype(np.float64)
     order = np.argsort(labels, kind="stable")
@@ -145,7 +147,7 @@ def scatter(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     return total, sizes, sums, total - (sums / sizes[:, None]).T @ sums
 
 
-def train_lda(x: np.ndarray, labels: np.ndarray, dim: int) -> np.ndarray:
+def train_lda(x: Array, labels: Array, dim: int) -> Array:
     """Directions (D, d) of the largest between-to-within ratio of centred x, at most classes - 1 of them."""
     total, sizes, _, within = scatter(x, labels)
     within = within / len(x)
@@ -155,9 +157,7 @@ def train_lda(x: np.ndarray, labels: np.ndarray, dim: int) -> np.ndarray:
     return directions[:, ::-1][:, : max(1, min(dim, x.shape[1], len(sizes) - 1))]
 
 
-def fit_two_covariance(
-    x: np.ndarray, labels: np.ndarray, iterations: int
-) -> tuple[np.ndarray, np.ndarray, list[float]]:
+def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array, Array, list[float]]:
     """EM for B and W on centred x.
 
     Args:
@@ -195,7 +195,7 @@ def fit_two_covariance(
     return between, within, likelihoods
 
 
-def adapt_plda(model: Plda, x: np.ndarray, within: float, between: float, mean_shift: float) -> Plda:
+def adapt_plda(model: Plda, x: Array, within: float, between: float, mean_shift: float) -> Plda:
     """Move a model to unlabelled embeddings of another domain, as Kaldi's ivector-adapt-plda does.
 
     Where B + W = I, the principal directions of the new domain's covariance tell where it varies more than the model
@@ -228,7 +228,7 @@ def adapt_plda(model: Plda, x: np.ndarray, within: float, between: float, mean_s
     return replace(model, mean=mean, mu=mu, diagonal=diagonal, psi=np.maximum(psi[order], 0.0))
 
 
-def save_plda(path, model: Plda) -> None:
+def save_plda(path: str | Path, model: Plda) -> None:
     """Write all arrays as .npz, atomically."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,7 +237,7 @@ def save_plda(path, model: Plda) -> None:
     os.replace(part, path)
 
 
-def load_plda(path) -> Plda:
+def load_plda(path: str | Path) -> Plda:
     """Read what save_plda wrote.
 
     Raises:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import RecipeError
 from ..files import write_text
 
 
-def write_scores(path: Path, enrol: list[str], test: list[str], scores: np.ndarray) -> None:
+def write_scores(path: Path, enrol: list[str], test: list[str], scores: Array) -> None:
     """Write one line per trial, in the order given, atomically."""
     write_text(path, "".join(f"{e} {t} {s:.6f}\n" for e, t, s in zip(enrol, test, scores.tolist())))
 
@@ -26,7 +27,7 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
     return [words[0] for words in parts], [words[1] for words in parts]
 
 
-def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> np.ndarray:
+def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> Array:
     """The score of every trial.
 
     Args:

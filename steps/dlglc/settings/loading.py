@@ -1,5 +1,6 @@
 """Read settings: conf/<idea>.yaml, then the chain of `base:` files that ends in the user's, then `--set` words."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -8,9 +9,9 @@ from pydantic import ValidationError
 
 from ..errors import RecipeError
 from ..files import write_text
-from .messages import explain
-from .reading import parse_value, read_settings_file
-from .schema import Settings
+from .messages import explain, shown
+from .reading import Layer, read_settings_file, read_word
+from .schema import SCHEMAS, Settings
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
@@ -42,13 +43,14 @@ def load_settings(schema: type[Wanted], path: str | Path | None = None, words: l
 
     Raises:
         RecipeError: a file that is not readable, a key that is not known, a value that is not allowed, settings that
-            exclude each other. It names file, line, key, value, what is allowed and the nearest valid word.
+            exclude each other. It names file, line, key, value, what is allowed and the nearest valid value.
     """
-    values, origins = _merged(schema, path, words or [])
+    layers = _layers(schema, path, words or [])
+    merged = _merged(layers)
     try:
-        return schema.model_validate(values)
+        return schema.model_validate(merged.values)
     except ValidationError as error:
-        raise RecipeError(explain(error, schema, origins)) from None
+        raise RecipeError(explain(error, schema, merged.origins)) from None
 
 
 def save_settings(settings: Settings, path: Path) -> None:
@@ -63,69 +65,86 @@ def changes(schema: type[Settings], path: str | Path | None, words: list[str]) -
         RecipeError: as load_settings.
     """
     load_settings(schema, path, words)
-    defaults, _ = read_settings_file(CONF / f"{schema.idea}.yaml")
-    values, origins = _merged(schema, path, words)
-    before, after = _leaves(defaults), _leaves(values)
+    layers = _layers(schema, path, words)
+    merged = _merged(layers)
+    before, after = _leaves(layers[0].values), _leaves(merged.values)
     return [
-        Change(key, value, before.get(key), origins[key])
+        Change(key, value, before.get(key), merged.origins[key])
         for key, value in after.items()
         if key not in before or before[key] != value
     ]
 
 
-def _merged(schema: type[Settings], path: str | Path | None, words: list[str]) -> tuple[dict, dict[str, str]]:
-    """All values in one nested dict, and where each key was set last."""
+def _layers(schema: type[Settings], path: str | Path | None, words: list[str]) -> list[Layer]:
+    """The files from conf/<idea>.yaml down to `path`, then the words. Each is checked for itself."""
     root = CONF / f"{schema.idea}.yaml"
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for file in [root, *(_chain(Path(path), root) if path else [])]:
-        read, lines = read_settings_file(file)
-        read.pop("base", None)
-        _merge(values, read)
-        name = f"conf/{file.name}" if file == root else str(file)
-        origins |= {key: f"{name}:{line}" for key, line in lines.items()}
-    for word in words:
-        key, equals, text = word.partition("=")
-        key = key.removeprefix(f"{schema.idea}.")
-        if not equals or not all(key.split(".")):
-            raise RecipeError(f"--set {word}: expected key=value, e.g. --set epochs=3")
-        value = parse_value(text, f"--set {word}")
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        _merge(values, value)
-        origins[key] = f"--set {word}"
-    return values, origins
+    layers = [read_settings_file(root, f"conf/{root.name}")]
+    if path is not None:
+        layers += _chain(Path(path), root)
+    layers += [read_word(word, f"{schema.idea}.") for word in words]
+    mistakes = []
+    for layer in layers:
+        try:
+            schema.model_validate(layer.values)
+        except ValidationError as error:
+            mistakes.append(explain(error, schema, layer.origins, whole=False))
+    if any(mistakes):
+        raise RecipeError("\n  ".join(filter(None, mistakes)))
+    return layers
 
 
-def _chain(path: Path, root: Path) -> list[Path]:
+def _chain(path: Path, root: Path) -> list[Layer]:
     """The files from the first base above the root down to `path`."""
-    files: list[Path] = []
+    layers: list[Layer] = []
+    seen: set[str] = set()
     where = ""
-    while path.resolve() != root.resolve():
-        if path.resolve() in [file.resolve() for file in files]:
-            raise RecipeError(f"{where}: its `base:` files go round in a circle: remove one of them")
-        if where and not path.is_file():
-            raise RecipeError(f"{where}: base: there is no file {path}: name one relative to this file")
-        files.insert(0, path)
-        values, lines = read_settings_file(path)
-        if "base" not in values:
+    while (real := os.path.realpath(path)) != os.path.realpath(root):
+        if real in seen:
+            raise RecipeError(f"{where}: base: these files go round in a circle: take one `base:` away")
+        seen.add(real)
+        if where and not os.path.isfile(path):
+            raise RecipeError(f"{where}: base: there is no file {_short(path)}: name one relative to this file")
+        if Path(real).parent == CONF and path.stem in SCHEMAS:
+            place = f"{where}: base: " if where else ""
+            raise RecipeError(f"{place}{_short(path)}: these are settings of {path.stem}: take conf/{root.name}")
+        layer = read_settings_file(path, _short(path))
+        layers.insert(0, layer)
+        if "base" not in layer.values:
             break
-        where = f"{path}:{lines['base']}"
-        if not isinstance(values["base"], str):
-            raise RecipeError(f"{where}: base: must be the name of a file, e.g. ../{root.name}, not {values['base']!r}")
-        path = path.parent / values["base"]
-    return files
+        base, where = layer.values.pop("base"), layer.origins["base"]
+        if not isinstance(base, str) or not base or not base.isprintable():
+            raise RecipeError(f"{where}: base: must be the name of a file, e.g. ../{root.name}, not {shown(base)}")
+        path = path.parent / base
+    return layers
 
 
-def _merge(into: dict, values: dict) -> None:
+def _short(path: Path) -> str:
+    """The path as the user gave it, without a/../."""
+    short = os.path.normpath(path)
+    return short if os.path.realpath(short) == os.path.realpath(path) else str(path)
+
+
+def _merged(layers: list[Layer]) -> Layer:
+    """All layers in one; later ones win."""
+    merged = Layer({}, {})
+    for values, origins in layers:
+        _merge(merged.values, values)
+        for key, origin in origins.items():
+            merged.origins.pop(key, None)  # so that the newest is the last
+            merged.origins[key] = origin
+    return merged
+
+
+def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
+    """Put nested values over others. A section's keys are merged, a list is replaced."""
     for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+        if isinstance(value, dict):
+            _merge(into.setdefault(key, {}), value)
         else:
             into[key] = value
 
 
-def _leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
+def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"gate": {"mode": "fixed"}} as {"gate.mode": "fixed"}."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():

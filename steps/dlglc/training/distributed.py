@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,6 +15,8 @@ from torch import nn
 
 from ..console import log
 from ..errors import RecipeError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Processes:
@@ -79,7 +82,7 @@ class Processes:
             module, device_ids=[self.device.index] if self.device.type == "cuda" else None
         )
 
-    def synchronise(self, module: nn.Module) -> nn.Module:
+    def synchronise(self, module: Module) -> Module:
         """Batch norm over the samples of all processes."""
         if self.world > 1 and self.device.type == "cuda":
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)

@@ -42,7 +42,8 @@ def learning_rate(settings: OptimiserSettings, epoch: float, epochs: int, batch_
     share = (epoch - warm) / max(epochs - warm, 1e-9)
     if settings.schedule == "cosine":
         return last + (peak - last) * (1 + math.cos(math.pi * share)) / 2
-    return peak * (last / peak) ** share
+    rate: float = peak * (last / peak) ** share
+    return rate
 
 
 @torch.no_grad()
@@ -71,6 +72,6 @@ class EpochMean:
             for name, value in state.items():
                 self.sums[name] = self.sums.get(name, 0) + value.double()
 
-    def of(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def average(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The mean in the types of `state`; `state` itself before any epoch was added."""
         return {k: (self.sums[k] / self.count).to(v.dtype) if self.sums else v for k, v in state.items()}

@@ -1,67 +1,91 @@
-"""What both trainers do around the loop: their options, the record of a run, and what is done already."""
+"""One training from beginning to end: what both trainers do around the loop."""
 
-import argparse
-import math
 import random
-import shlex
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 
 from ..console import log
 from ..data.augment import Augmenter
+from ..data.crops import Crops, FeatureCrops
 from ..errors import RecipeError
 from ..files import write_text
 from ..provenance import Stamp, describe_code, describe_machine
-from ..settings import Settings, save_settings
-from ..settings.schema import AugmentSettings
-from .distributed import Processes
+from ..settings import save_settings
+from ..settings.schema import AugmentSettings, TrainingSettings
+from .distributed import Processes, explain_lost_process
+from .options import TrainingOptions
+from .task import State, Task
+from .trainer import Trainer
 
 RUN_FILES = ("model.pt", "checkpoint.pt", "metrics.jsonl")
 
 
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """The options that both trainers share."""
-    parser.add_argument("--noise", type=Path, metavar="DATA_DIR", help="noise clips; utt2spk's second column is a kind")
-    parser.add_argument(
-        "--rirs", type=Path, metavar="DATA_DIR", help="room impulse responses; no --noise and no --rirs = clean"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, data order, crops, augmentation (default: 0)")
-    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda (default: auto)")
-    parser.add_argument(
-        "--max-hours", type=float, default=math.inf, metavar="H",
-        help="stop after a checkpoint once so long under way, with exit status 1; the same command goes on there",
-    )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="discard a run of other settings in OUT_DIR")
+def open_augmenter(settings: AugmentSettings, options: TrainingOptions, sample_rate: int) -> Augmenter | None:
+    """The augmentation of waveforms; None without noise and rooms."""
+    if options.noise or options.rirs:
+        return Augmenter(settings, options.noise, options.rirs, sample_rate)
+    return None
 
 
-def open_augmenter(
-    settings: AugmentSettings, noise: Path | None, rirs: Path | None, sample_rate: int
-) -> Augmenter | None:
-    """What augments crops of waveforms; None without noise and rooms."""
-    return Augmenter(settings, noise, rirs, sample_rate) if noise or rirs else None
+def input_files(data_dir: Path, inputs: str, options: TrainingOptions, *more: Path | None) -> list[Path | None]:
+    """The files that determine a training: the table of the data directory, `more`, the tables of noise and rooms.
+
+    Args:
+        inputs: wav or feats.
+    """
+    table = data_dir / ("wav.scp" if inputs == "wav" else "feats.scp")
+    return [table, *more, *(folder and folder / "wav.scp" for folder in (options.noise, options.rirs))]
 
 
-def run_inputs(args: argparse.Namespace, inputs: str, *more: Path | None) -> list[Path | None]:
-    """The files that decide a training: the data directory's table, `more`, and the tables of noise and rooms."""
-    table = args.data_dir / ("wav.scp" if inputs == "wav" else "feats.scp")
-    return [table, *more, *(folder and folder / "wav.scp" for folder in (args.noise, args.rirs))]
+def train(
+    options: TrainingOptions,
+    settings: TrainingSettings,
+    stamp: Stamp,
+    seed: int,
+    crops: Crops | FeatureCrops,
+    make_task: Callable[[Processes], Task],
+    save: Callable[[str, State], None],
+) -> None:
+    """Train, unless out_dir holds a finished model with the same settings. Call this last (see Processes.close).
 
-
-def prepare_run(out_dir: Path, settings: Settings, stamp: Stamp, processes: Processes, overwrite: bool) -> bool:
-    """Make OUT_DIR explain itself, and decide whether there is anything to do.
-
-    Returns:
-        False when a finished model of the very same settings stands there.
+    Args:
+        options: where and how the training runs.
+        settings: of conf/dino.yaml or conf/dlglc.yaml.
+        stamp: the record of the run.
+        seed: of the initial weights.
+        crops: the training data.
+        make_task: gives the task. It is called after the random generators are seeded.
+        save: called as save("model.pt", state of the final encoder).
 
     Raises:
-        RecipeError: a run of other settings stands there and overwrite is off.
+        RecipeError: as prepare_run and Trainer.train.
     """
+    processes = Processes(options.device)
+    if prepare_run(options, settings, stamp, processes):
+        set_seed(seed)
+        task = make_task(processes)
+        with explain_lost_process(options.out_dir, processes):
+            Trainer(task, crops, settings, options.out_dir, processes, options.max_hours).train()
+        if processes.first:
+            save("model.pt", task.final_state())
+    processes.close()
+
+
+def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Stamp, processes: Processes) -> bool:
+    """Write settings, command and versions into out_dir, and decide whether there is anything to train.
+
+    Returns:
+        False when out_dir holds a finished model with the same settings.
+
+    Raises:
+        RecipeError: out_dir holds a run with other settings, and overwrite is off.
+    """
+    out_dir = options.out_dir
     finished = (out_dir / "model.pt").exists()
     if stamp.read() is not None and not stamp.matches():
-        if not overwrite:
+        if not options.overwrite:
             raise RecipeError(
                 f"{out_dir}: holds a run with other settings ({'; '.join(stamp.differences()[:4])}). "
                 "Use another directory, or pass --overwrite to discard it"
@@ -71,24 +95,26 @@ def prepare_run(out_dir: Path, settings: Settings, stamp: Stamp, processes: Proc
             discard(out_dir, RUN_FILES)
     processes.wait()
     if finished:
-        what = "is finished with these settings: reused" if stamp.read() else "was put there, not trained there: kept"
-        log.info("%s/model.pt %s", out_dir, what)
+        if stamp.read():
+            log.info("%s/model.pt is finished with these settings: reused", out_dir)
+        else:
+            log.info("%s/model.pt was not trained here, but put there: kept", out_dir)
         return False
     if processes.first:
         out_dir.mkdir(parents=True, exist_ok=True)
         save_settings(settings, out_dir / "config.yaml")
         stamp.write()
-        write_text(out_dir / "command", f"{shlex.join(sys.argv)}\n# {describe_code()} · {describe_machine()}\n")
+        write_text(out_dir / "command", f"{options.command}\n# {describe_code()} · {describe_machine()}\n")
     return True
 
 
 def discard(out_dir: Path, names: Iterable[str]) -> None:
-    """Take away the files of a run that is made anew."""
+    """Remove the files of an earlier run."""
     for name in names:
         (out_dir / name).unlink(missing_ok=True)
 
 
 def set_seed(seed: int) -> None:
-    """Seed the initial weights; data and augmentation have generators of their own."""
+    """Seed the generators of the initial weights. Data and augmentation have their own generators."""
     random.seed(seed)
     torch.manual_seed(seed)

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-Figures = dict[str, Any]
+Figures = dict[str, Any]  # numbers and 0-dim tensors by name
+State = dict[str, torch.Tensor]  # an encoder's state dict
 
 
 class Task:
@@ -43,6 +44,10 @@ class Task:
     def end_epoch(self, epoch: int) -> Figures:
         """Further figures for the epoch's line of metrics.jsonl."""
         return {}
+
+    def final_state(self) -> State:
+        """The state dict of the encoder to keep, after the last epoch."""
+        raise NotImplementedError
 
     def check_epoch(self, epoch: int, figures: Figures) -> None:
         """Look at the epoch's line of metrics.jsonl, once it is written. A RecipeError ends the run."""

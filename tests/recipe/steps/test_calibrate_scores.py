@@ -40,7 +40,7 @@ def test_calibrated_fused_and_helped_by_durations(sets, script, tmp_path):
         options = [["--quality", *(top / q for q in quality)] if quality else [] for top in sets]
         model = tmp_path / f"{name}.json"
         done = script("steps/train_calibration.py", dev / "trials", model, *(dev / s for s in systems), *options[0])
-        assert "4000 trials, on themselves" in done.stdout
+        assert "4000 training trials, calibrated" in done.stdout
         script("steps/calibrate_scores.py", model, tmp_path / name, *(eval_ / s for s in systems), *options[1])
         found[name] = rates(script, tmp_path / name, eval_ / "trials")
         assert found[name]["cllr"] < found[name]["mincllr"] + 0.03

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import ON_SLURM, SBIN, Shell, Slurm
+from support.shells import ON_SLURM, SBIN, Shell, Slurm
 
-UP_DOWN = Path(__file__).resolve().parents[1] / "slurm"
+UP_DOWN = Path(__file__).resolve().parents[2] / "slurm"
 SBATCH = r"""#!/usr/bin/env bash
 # Stands in for Slurm: runs the tasks one after the other in the background and prints a job number.
 printf '%s\n' "$*" >>"$STUB/calls"

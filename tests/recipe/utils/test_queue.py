@@ -4,7 +4,7 @@ import signal
 import subprocess
 
 import pytest
-from harness import wait_for
+from support.shells import wait_for
 
 
 def calls(shell):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from harness import ON_SLURM, Slurm, wait_for
+from support.shells import ON_SLURM, Slurm, wait_for
 
 pytestmark = ON_SLURM
 

@@ -7,8 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import ON_SLURM, Slurm, wait_for
-from test_train import dino_arguments, lines, same_model, torchrun
+from support.chain import run
+from support.scripts import THREADS, torchrun
+from support.shells import ON_SLURM, Slurm, wait_for
+from support.training import dino_arguments, lines, same_model
 
 pytestmark = ON_SLURM
 # checkpoint_minutes=0 takes a checkpoint after every step, so that whatever happens falls into the middle of an epoch

@@ -1,7 +1,7 @@
 """What run.pl and queue.pl share: the call form, quoting, logs, exit codes and --pick."""
 
 import pytest
-from harness import Slurm
+from support.shells import Slurm
 
 TRAPS = [
     "a  b",

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from dlglc.clusters.kmeans import _spread_out, kmeans
+from dlglc.clusters.kmeans import _kmeans_plus_plus, kmeans
 from dlglc.errors import RecipeError
 
 
@@ -99,7 +99,7 @@ def test_starts_are_drawn_as_k_means_plus_plus_draws_them():
     x = blobs(k=30, each=10, dim=3, seed=1).astype("f4")
     ours, literal = [], []
     for _ in range(150):
-        start = x[np.sort(_spread_out(torch.from_numpy(x), 20, rng, 64))]
+        start = x[np.sort(_kmeans_plus_plus(torch.from_numpy(x), 20, rng, 64))]
         ours.append(((x[:, None] - start) ** 2).sum(-1).min(1).mean())
         chosen = [int(rng.integers(len(x)))]
         while len(chosen) < 20:

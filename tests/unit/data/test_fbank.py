@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
+from dlglc.data.fbank import Fbank
 from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
-from dlglc.data.fbank import Fbank
+from dlglc.settings.schema import FbankSettings
 
 knf = pytest.importorskip("kaldi_native_fbank")
 
@@ -24,7 +26,7 @@ def reference(samples, window, bins=80):
 
 @pytest.mark.parametrize("window", ["povey", "hamming"])
 def test_real_speech_against_kaldi_native_fbank(speechocean, window):
-    fbank = Fbank(load_config("fbank", None, [f"window={window}"]))
+    fbank = Fbank(load_settings(FbankSettings, None, [f"window={window}"]))
     differences = []
     for path in sorted((speechocean / "eval/audio").glob("*/*"))[:400:10]:
         samples, _ = soundfile.read(path, dtype="int16")
@@ -40,12 +42,13 @@ def test_real_speech_against_kaldi_native_fbank(speechocean, window):
 @pytest.mark.parametrize("bins", [40, 80])
 def test_noise_with_an_offset_against_kaldi_native_fbank(bins):
     samples = (900 + 2000 * np.random.default_rng(1).standard_normal(20011)).astype(np.int16)
-    ours = Fbank(load_config("fbank", None, [f"num_mel_bins={bins}"]))(torch.from_numpy(samples)[None])[0].numpy()
+    ours = Fbank(load_settings(FbankSettings, None, [f"num_mel_bins={bins}"]))(torch.from_numpy(samples)[None])[
+        0
+    ].numpy()
     np.testing.assert_allclose(ours, reference(samples, "povey", bins), atol=2e-3)
 
 
-def test_a_batch_gives_what_its_rows_give():
-    fbank = Fbank(load_config("fbank"))
+def test_a_batch_gives_what_its_rows_give(fbank):
     waves = torch.randint(-5000, 5000, (3, 8000), generator=torch.Generator().manual_seed(0)).short()
     together = fbank(waves)
     assert together.shape == (3, fbank.num_frames(8000), 80)
@@ -55,14 +58,14 @@ def test_a_batch_gives_what_its_rows_give():
     assert fbank.num_frames(fbank.num_samples(17) - 1) == 16
 
 
-def test_digital_silence_is_finite():
-    assert torch.isfinite(Fbank(load_config("fbank"))(torch.zeros(1, 4000))).all()
+def test_digital_silence_is_finite(fbank):
+    assert torch.isfinite(fbank(torch.zeros(1, 4000))).all()
 
 
 def test_impossible_settings_are_named():
     with pytest.raises(RecipeError, match="low_freq"):
-        Fbank(load_config("fbank", None, ["high_freq=9000"]))
+        Fbank(load_settings(FbankSettings, None, ["high_freq=9000"]))
     with pytest.raises(RecipeError, match="window"):
-        Fbank(load_config("fbank", None, ["window=hanning"]))
+        Fbank(load_settings(FbankSettings, None, ["window=hanning"]))
     with pytest.raises(RecipeError, match="num_mel_bins"):
-        Fbank(load_config("fbank", None, ["num_mel_bins=200"]))
+        Fbank(load_settings(FbankSettings, None, ["num_mel_bins=200"]))

@@ -1,11 +1,10 @@
 """Tables and trial lists: what is accepted, and mistakes by file and line."""
 
-import numpy as np
 import pytest
-from dlglc.data import columns, tables
-from dlglc.errors import RecipeError
-from dlglc.data.columns import Column, read_columns
+
+from dlglc.data.columns import read_columns
 from dlglc.data.tables import read_table, read_trials, write_data_dir, write_table
+from dlglc.errors import RecipeError
 
 
 def test_tables_keep_what_follows_the_key(tmp_path):
@@ -35,37 +34,6 @@ def test_mistakes_in_tables(tmp_path, text, words):
     for read in (read_table, read_columns):
         with pytest.raises(RecipeError, match=words):
             read(tmp_path / "t")
-
-
-@pytest.mark.parametrize("separator", [" ", "\t", "  "])
-def test_columns_are_the_table(tmp_path, monkeypatch, separator):
-    """Of any size against the pieces in which it is read, with ids of any length, and without the last newline."""
-    monkeypatch.setattr(datadir, "_LINES", 7)
-    monkeypatch.setattr(datadir, "_BYTES", 50)
-    rng = np.random.default_rng(0)
-    letters = list("abcé-_/")
-    words = {"".join(rng.choice(letters, rng.integers(1, 30))) for _ in range(200)}
-    table = {word: f"v{i} with|blanks {word}" for i, word in enumerate(sorted(words))}
-    for size in (1, 6, 7, 8, 14, 99):
-        part = dict(list(table.items())[:size])
-        text = "\n".join(f"{key}{separator}{value}" for key, value in part.items())
-        for end in ("\n", ""):
-            (tmp_path / "t").write_text(text + end)
-            keys, values = read_columns(tmp_path / "t")
-            assert list(keys) == [keys[i] for i in range(len(keys))] == list(part)
-            assert list(values) == [values[i] for i in range(len(values))] == list(part.values())
-            assert keys == Column.of(part) and keys != values and keys != Column.of(list(part)[1:])
-    assert keys.index(list(part)[50]) == 50
-    with pytest.raises(IndexError):
-        keys[99]
-
-
-def test_columns_of_numbers(tmp_path):
-    write_table(tmp_path / "t", {f"u{i:03d}": 7**i for i in range(20)})
-    _, values = read_columns(tmp_path / "t")
-    np.testing.assert_array_equal(values.numbers(), [7**i for i in range(20)])
-    with pytest.raises(ValueError, match="invalid literal"):
-        Column.of(["1", "x"]).numbers()
 
 
 def test_both_forms_of_trials(tmp_path):

@@ -55,33 +55,6 @@ def test_half_precision_is_near(name):
     torch.testing.assert_close(half.float(), model(feats), rtol=0.1, atol=0.1)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_statistics_are_unbiased_and_of_one_frame_finite(dtype):
-    torch.manual_seed(0)
-    x = (10 + torch.randn(2, 3, 9)).to(dtype)
-    found = statistics(x)
-    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    torch.testing.assert_close(found, torch.cat([x.to(found.dtype).mean(-1), x.to(found.dtype).std(-1)], 1))
-    one = x[..., :1].requires_grad_()
-    statistics(one).sum().backward()
-    assert (statistics(one)[:, 3:] < 1e-3).all()
-    assert one.grad.isfinite().all()
-
-
-def test_masks_of_campplus_frame_by_frame():
-    """The mask of a frame is made of the means of its utterance and of its segment (section 2.2)."""
-    torch.manual_seed(0)
-    layer = MaskedConv(8, 3, 2).double()
-    x = torch.randn(2, 8, 2 * SEGMENT + 30, dtype=torch.float64)
-    output, plain = layer(x), layer.conv(x)
-    for t in (0, SEGMENT - 1, SEGMENT, 2 * SEGMENT + 29):
-        first = t // SEGMENT * SEGMENT
-        context = x.mean(-1) + x[..., first : first + SEGMENT].mean(-1)
-        hidden = (context @ layer.down.weight.squeeze(-1).T + layer.down.bias).relu()
-        mask = (hidden @ layer.up.weight.squeeze(-1).T + layer.up.bias).sigmoid()
-        torch.testing.assert_close(output[..., t], plain[..., t] * mask)
-
-
 @pytest.mark.parametrize(("name", "channels"), [("resnet34", 512), ("campplus", 15), ("ecapa_tdnn", 20)])
 def test_channels_meant_for_another_encoder_are_refused(name, channels):
     with pytest.raises(RecipeError, match=f"encoder.channels {channels}"):

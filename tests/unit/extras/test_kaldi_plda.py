@@ -60,7 +60,7 @@ def test_ratios_are_those_of_kaldi(world, tmp_path, form):
         vectors = [f" [ {' '.join(map(repr, v.tolist()))} ]\n" for v in (model.mu, model.psi)]
         (tmp_path / "plda").write_text(f"<Plda> {vectors[0]}{text(model.diagonal.T)}{vectors[1]}</Plda> ")
     found = load_kaldi_plda(tmp_path)
-    left, right = found.sides(found.transform(x), found.transform(x))
+    left, right = found.score_factors(found.transform(x), found.transform(x))
 
     def transform(embedding):
         z = model.lda.T @ (embedding - model.mean)

@@ -11,16 +11,6 @@ from dlglc.vectors import group_means, unit_length
 RNG = np.random.default_rng(0)
 
 
-def test_cosine_against_a_loop():
-    x, mean = RNG.normal(size=(30, 5)).astype("f4"), RNG.normal(size=5).astype("f4")
-    rows, columns = RNG.integers(30, size=(2, 500))
-    unit = unit_length(x, mean)
-    scores = dot_trials(unit, unit, rows, columns, chunk=64)
-    for i in range(0, 500, 17):
-        a, b = x[rows[i]] - mean, x[columns[i]] - mean
-        assert abs(scores[i] - a @ b / np.linalg.norm(a) / np.linalg.norm(b)) < 1e-6
-
-
 def test_as_norm_against_a_loop():
     x, cohort = unit_length(RNG.normal(size=(20, 6))), unit_length(RNG.normal(size=(50, 6)))
     rows, columns = RNG.integers(20, size=(2, 100))
@@ -74,8 +64,3 @@ def test_all_of_the_cohort_is_s_norm():
         np.testing.assert_allclose(deviation, scores.std(1), atol=1e-6)
 
 
-def test_group_means():
-    x = RNG.normal(size=(10, 3))
-    means, sizes = group_means(x, np.array([4, 0, 9, 2]), np.array([1, 0, 1, 1]))
-    np.testing.assert_allclose(means, [x[0], (x[4] + x[9] + x[2]) / 3])
-    assert sizes.tolist() == [1, 3]

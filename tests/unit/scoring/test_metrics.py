@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from dlglc.MISSING import rising
 from scipy.optimize import brentq
 from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
@@ -90,27 +89,6 @@ def test_random_lists_against_all_thresholds(seed):
     for miss, false_alarm, threshold in hull:
         assert (miss, false_alarm) == pytest.approx(errors_at(scores, target, threshold))
     assert all(np.isfinite(v) or np.isinf(scores).any() for v in found.values())
-
-
-@pytest.mark.parametrize("kind", ["noise", "f4", "ties", "outlier", "crowd", "constant", "infinite"])
-def test_rising_order(kind):
-    x = np.random.default_rng(0).normal(size=20_000)
-    if kind == "f4":
-        x = x.astype("f4")
-    elif kind == "ties":
-        x = x.round(2)
-    elif kind == "outlier":
-        x[77] = 1e25
-    elif kind == "crowd":
-        x = 1 + 1e-13 * x + (np.arange(20_000) % 3 == 0)
-    elif kind == "constant":
-        x[:] = 0.1
-    elif kind == "infinite":
-        x[:2] = np.inf, -np.inf
-    order, values = rising(x)
-    np.testing.assert_array_equal(values, np.sort(x))
-    np.testing.assert_array_equal(values, x[order])
-    assert (np.bincount(order) == 1).all()
 
 
 @pytest.mark.parametrize("ties", [False, True])

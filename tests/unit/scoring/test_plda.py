@@ -109,7 +109,7 @@ def model_of(psi):
 def test_ratio_is_that_of_the_densities():
     psi = np.array([3.0, 0.7, 0.0])
     u = np.random.default_rng(0).normal(size=(6, 3)) * 1.5
-    left, right = model_of(psi).sides(u, u)
+    left, right = model_of(psi).score_factors(u, u)
     together = np.block([[np.diag(1 + psi), np.diag(psi)], [np.diag(psi), np.diag(1 + psi)]])
     for i in range(6):
         for j in range(6):
@@ -123,7 +123,7 @@ def test_ratio_with_several_enrolment_utterances_is_that_of_the_densities():
     psi, rng = np.array([2.0, 0.3]), np.random.default_rng(1)
     enrolments = [rng.normal(size=(n, 2)) for n in (1, 2, 5)]
     test = rng.normal(size=(4, 2))
-    left, right = model_of(psi).sides(np.stack([e.mean(0) for e in enrolments]), test, np.array([1, 2, 5]))
+    left, right = model_of(psi).score_factors(np.stack([e.mean(0) for e in enrolments]), test, np.array([1, 2, 5]))
     for i, vectors in enumerate(enrolments):
         n = len(vectors)
         joint = [np.kron(np.ones((k, k)), np.diag(psi)) + np.eye(2 * k) for k in (n, n + 1, 1)]
@@ -131,13 +131,13 @@ def test_ratio_with_several_enrolment_utterances_is_that_of_the_densities():
             values = [vectors.ravel(), np.concatenate([vectors.ravel(), test[j]]), test[j]]
             enrol, both, alone = (multivariate_normal(np.zeros(len(v)), c).logpdf(v) for v, c in zip(values, joint))
             assert left[i] @ right[j] == pytest.approx(both - enrol - alone, abs=1e-5)
-    single, book = model_of(psi).sides(test, test), model_of(psi).sides(test, test, np.ones(4))
+    single, book = model_of(psi).score_factors(test, test), model_of(psi).score_factors(test, test, np.ones(4))
     np.testing.assert_allclose(single[0] @ single[1].T, book[0] @ book[1].T, atol=1e-5)
 
 
 def test_a_ratio_worked_by_hand():
     """One dimension, B = W = 1: LLR = ln(2 / sqrt 3) - (u1² + u2²) / 12 + u1 u2 / 3."""
-    left, right = model_of([1.0]).sides(np.array([[3.0]]), np.array([[1.5]]))
+    left, right = model_of([1.0]).score_factors(np.array([[3.0]]), np.array([[1.5]]))
     assert (left @ right.T).item() == pytest.approx(np.log(2 / 3**0.5) - (9 + 2.25) / 12 + 1.5, abs=1e-6)
 
 
@@ -149,7 +149,7 @@ def test_diagonalisation_keeps_the_ratio():
     z = length_normalise((x - model.mean) @ model.lda - model.centre) - model.mu
     between, within, _ = fit_two_covariance(z[kept], np.unique(labels[kept], return_inverse=True)[1], 5)
     u = model.transform(x)
-    left, right = model.sides(u, u)
+    left, right = model.score_factors(u, u)
     together = np.block([[between + within, between], [between, between + within]])
     single = multivariate_normal(np.zeros(4), between + within)
     for i, j in [(0, 1), (5, 90), (33, 34)]:
@@ -161,7 +161,7 @@ def test_diagonalisation_keeps_the_ratio():
 def test_duplicates_stay_finite():
     x = np.repeat(np.random.default_rng(0).normal(size=(6, 10)), 4, axis=0)  # no spread within a class at all
     model, likelihoods = train_plda(x, np.repeat(np.arange(6), 4), 10, 2, 50)
-    left, right = model.sides(model.transform(x), model.transform(x))
+    left, right = model.score_factors(model.transform(x), model.transform(x))
     assert np.isfinite(left @ right.T).all()
     assert np.isfinite(likelihoods).all()
 
@@ -208,7 +208,7 @@ def test_adaptation_in_the_space_of_the_vectors(scales):
     np.testing.assert_allclose(adapted.diagonal.T @ between @ adapted.diagonal, np.diag(adapted.psi), atol=1e-9)
     np.testing.assert_allclose(adapted.mu, z.mean(0), atol=1e-9)
     u = adapted.transform(new)
-    left, right = adapted.sides(u, u)
+    left, right = adapted.score_factors(u, u)
     together = np.block([[between + within, between], [between, between + within]])
     single = multivariate_normal(z.mean(0), between + within)
     for i, j in [(0, 1), (5, 90)]:

@@ -1,0 +1,91 @@
+"""What can be known of clusters without a label: sizes, stability, silhouette, and how recordings score."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from ..arrays import Array
+from ..scoring.metrics import equal_error_rate, rates, roc
+from ..vectors import group_means, unit_length
+from .proposal import silhouette
+
+PAIRS = 20_000  # of utterances of one recording, and as many of different ones, that are scored
+
+
+def describe_sizes(labels: Array) -> dict[str, Any]:
+    """Number of clusters, their sizes, and how many have a single utterance."""
+    sizes = np.bincount(np.unique(labels, return_inverse=True)[1])
+    return {
+        "num_clusters": len(sizes),
+        "smallest": int(sizes.min()),
+        "median": float(np.median(sizes)),
+        "largest": int(sizes.max()),
+        "singletons": int(np.count_nonzero(sizes == 1)),
+    }
+
+
+def agreement(one: Array, other: Array) -> float:
+    """Adjusted Rand index of two clusterings of the same utterances: 1 = the same, 0 = as chance has it."""
+    return round(float(adjusted_rand_score(one, other)), 4)
+
+
+def mean_silhouette(points: Array, labels: Array) -> float:
+    """clusters.proposal.silhouette of (N, D) embeddings less their mean."""
+    return round(silhouette(unit_length(points - points.mean(0)).astype(np.float32), labels), 4)
+
+
+def same_recording_eer(points: Array, sessions: list[str], seed: int) -> dict[str, Any]:
+    """EER in percent of telling pairs within a recording (or session) from pairs of different ones, by cosine.
+
+    A stand-in for speaker verification where nobody is labelled, and a rough one. Pairs of one recording share the
+    channel besides the speaker, and pairs of different recordings may be of one speaker.
+
+    Args:
+        points: (N, D) embeddings.
+        sessions: recording or session of each.
+        seed: of the pairs that are drawn.
+
+    Returns:
+        same_recording_eer and the number of pairs of each kind; empty where no recording has two utterances.
+    """
+    numbers = np.unique(sessions, return_inverse=True)[1]
+    order = np.argsort(numbers, kind="stable")
+    sizes = np.bincount(numbers)
+    starts = np.cumsum(sizes) - sizes
+    several = np.flatnonzero(sizes > 1)
+    if not len(several) or len(sizes) < 2:
+        return {}
+    rng = np.random.default_rng(seed)
+    weight = sizes[several] * (sizes[several] - 1.0)
+    count = int(min(PAIRS, weight.sum() / 2))
+    drawn = rng.choice(several, count, p=weight / weight.sum())
+    first = (rng.random(count) * sizes[drawn]).astype(int)
+    second = (first + 1 + (rng.random(count) * (sizes[drawn] - 1)).astype(int)) % sizes[drawn]
+    target = order[starts[drawn] + first], order[starts[drawn] + second]
+    pairs = rng.integers(len(points), size=(2, 4 * count))
+    other = pairs[:, numbers[pairs[0]] != numbers[pairs[1]]][:, :count]
+    unit = unit_length(points - points.mean(0))
+    scores = [np.einsum("nd,nd->n", unit[a], unit[b]) for a, b in (target, other)]
+    curve = roc(np.concatenate(scores), np.repeat([True, False], [len(part) for part in scores]))
+    eer = equal_error_rate(*rates(*curve.counts()))
+    return {"same_recording_eer": round(100 * eer, 2), "same_recording_pairs": count}
+
+
+def to_listen(points: Array, labels: Array) -> list[tuple[str, int, str]]:
+    """Utterances of each cluster that tell what is in it: the most central, a middle one, the farthest.
+
+    Returns:
+        (cluster, row, "central" | "middle" | "farthest"), clusters of most utterances first.
+    """
+    unit = unit_length(points - points.mean(0))
+    names, numbers = np.unique(labels, return_inverse=True)
+    means, sizes = group_means(unit, np.arange(len(unit)), numbers)
+    closeness = np.einsum("nd,nd->n", unit, unit_length(means)[numbers])
+    rows = []
+    for cluster in np.argsort(-sizes, kind="stable"):
+        members = np.flatnonzero(numbers == cluster)
+        members = members[np.argsort(-closeness[members], kind="stable")]
+        places = dict(zip((0, len(members) // 2, len(members) - 1), ("central", "middle", "farthest")))
+        rows += [(str(names[cluster]), int(members[place]), word) for place, word in sorted(places.items())]
+    return rows

@@ -1,0 +1,49 @@
+"""Filter bank energies of a data directory as a Kaldi ark (steps/make_fbank.py)."""
+
+import os
+from pathlib import Path
+
+import kaldiio
+import torch
+
+from ..console import log, progress
+from ..errors import RecipeError
+from ..provenance import Stamp
+from ..settings.schema import FbankSettings
+from .audio import Recordings
+from .fbank import Fbank
+from .tables import write_table
+
+
+def make_fbank(data_dir: Path, out_dir: Path, settings: FbankSettings, device: str) -> None:
+    """Write feats.ark, feats.scp and utt2num_frames, unless a finished output is there.
+
+    Args:
+        data_dir: data directory with wav.scp.
+        out_dir: where the output goes.
+        settings: of conf/fbank.yaml.
+        device: cpu or cuda.
+
+    Raises:
+        RecipeError: a recording is shorter than one frame, by file and line.
+    """
+    stamp = Stamp(out_dir / "feats.json", settings.model_dump(), [data_dir / "wav.scp"])
+    if stamp.reuse(out_dir / "feats.ark"):
+        return
+    fbank = Fbank(settings).to(device)
+    recordings = Recordings(data_dir, fbank.sample_rate)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    num_frames = {}
+    with kaldiio.WriteHelper(
+        f"ark,scp:{out_dir}/feats.ark,{out_dir}/feats.scp.tmp", compression_method=settings.compression or None
+    ) as writer:
+        for i, utt in progress(enumerate(recordings.ids), len(recordings), "utterances"):
+            if recordings.num_samples[i] < fbank.length:
+                raise RecipeError(f"{data_dir}/wav.scp:{i + 1}: {utt}: too short for one frame: take the line out")
+            feats = fbank(torch.from_numpy(recordings.read(i)).to(device)[None])[0]
+            writer(utt, feats.cpu().numpy())
+            num_frames[utt] = len(feats)
+    os.replace(out_dir / "feats.scp.tmp", out_dir / "feats.scp")
+    write_table(out_dir / "utt2num_frames", num_frames)
+    stamp.write()
+    log.info("%d utterances, %d frames", len(num_frames), sum(num_frames.values()))

@@ -1,0 +1,190 @@
+"""How long the stages will take on this machine: from a sample of the files and a few updates (estimate_times.py)."""
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..data.decode import AudioFile, Format
+from ..data.fbank import Fbank
+from ..data.intake import Intake
+from ..data.views import Views
+from ..dino.task import Dino
+from ..encoders import build_encoder
+from ..rounds.classifier import AamSoftmax, aam_losses
+from ..settings.schema import DinoSettings, DlglcSettings, FbankSettings
+from ..training.distributed import Processes
+
+SAMPLE = 400  # files whose headers are read
+DECODED = 8  # files that are decoded, for the speed
+BATCH = 16  # utterances of a measured update, at most
+UTTERANCE = 8.0  # s of an utterance that a long recording is cut into, about
+OVERHEAD = 1.3  # reading, augmentation and the optimiser, over forward and backward
+
+
+class Corpus(NamedTuple):
+    """What a sample of the headers tells of all files.
+
+    Attributes:
+        files, hours: number and total, the latter from the sample.
+        utterances: about, after long recordings are cut.
+        formats: counts of "codec, rate, channels" in the sample.
+        unreadable: files of the sample whose header cannot be read.
+        decode_speed: seconds of audio that one core decodes in a second.
+    """
+
+    files: int
+    hours: float
+    utterances: int
+    formats: Counter[str]
+    unreadable: int
+    decode_speed: float
+
+
+def look_at_files(paths: list[str], work_dir: Path, cut_above: float) -> Corpus:
+    """Read the headers of a sample, decode some files of it.
+
+    Args:
+        paths: of all audio files.
+        work_dir: for temporary samples.
+        cut_above: seconds; longer recordings will be cut.
+    """
+    sample = paths if len(paths) <= SAMPLE else random.Random(0).sample(paths, SAMPLE)
+    with ThreadPoolExecutor(8) as pool:
+        formats = list(pool.map(header_of, sample))
+    known = [found for found in formats if found]
+    seconds = np.array([found.seconds for found in known]) if known else np.zeros(1)
+    scale = len(paths) / len(sample)
+    pieces = np.where(seconds > cut_above, seconds / UTTERANCE, 1)
+    kinds = Counter(f"{found.codec} {found.rate} Hz, {found.channels} ch" for found in known)
+    speed = decode_speed([path for path, found in zip(sample, formats) if found][:DECODED], work_dir)
+    unreadable = len(formats) - len(known)
+    hours = float(seconds.sum() * scale / 3600)
+    return Corpus(len(paths), hours, max(2, round(pieces.sum() * scale)), kinds, unreadable, speed)
+
+
+def header_of(path: str) -> Format | None:
+    """Format of a file; None where it cannot be read."""
+    try:
+        with AudioFile(path) as file:
+            return file.format
+    except (ValueError, OSError):
+        return None
+
+
+def decode_speed(paths: list[str], work_dir: Path) -> float:
+    """Seconds of audio that are decoded and resampled in a second."""
+    intake, seconds, started = Intake(16000, work_dir), 0.0, time.monotonic()
+    for path in paths:
+        try:
+            seconds += len(intake.take(path).samples) / 16000
+        except (ValueError, OSError):
+            continue
+        if time.monotonic() - started > 5:
+            break
+    return max(seconds, 0.1) / max(time.monotonic() - started, 1e-3)
+
+
+def dino_seconds(settings: DinoSettings, fbank_settings: FbankSettings, processes: Processes) -> float:
+    """Seconds of DINO pretraining for one utterance in one epoch."""
+    fbank = Fbank(fbank_settings)
+    encoder = build_encoder(settings.encoder, fbank.num_mel_bins)
+    views = Views(fbank.to(processes.device), None)
+    task = Dino(settings, encoder, views, processes, lambda name, state: None)
+    size = min(BATCH, settings.batch_size)
+    batch = {"index": torch.arange(size)}
+    crops = [(settings.long_crops, settings.long_seconds), (settings.short_crops, settings.short_seconds)]
+    for view, (count, seconds) in enumerate(crops):
+        batch[f"wave{view}"] = noise(count * size, seconds, fbank)
+
+    def update() -> None:
+        loss, _ = task.step({key: value.to(processes.device) for key, value in batch.items()}, 0, 0.5)
+        loss.backward()  # type: ignore[no-untyped-call]
+        task.after_update(0.5)
+
+    return measured(update, processes) / size
+
+
+def round_seconds(
+    settings: DlglcSettings, dino: DinoSettings, fbank_settings: FbankSettings, processes: Processes
+) -> tuple[float, float]:
+    """Seconds of a round for one utterance in one epoch, and of embedding one second of speech."""
+    fbank = Fbank(fbank_settings).to(processes.device)
+    encoder = build_encoder(dino.encoder, fbank.num_mel_bins).to(processes.device)
+    classifier = AamSoftmax(dino.encoder.embedding_dim, 500, settings.scale).to(processes.device)
+    size = min(BATCH, settings.batch_size)
+    feats = fbank(noise(size, settings.crop_seconds, fbank).to(processes.device))
+    labels = torch.arange(size, device=processes.device) % 500
+
+    def update() -> None:
+        with torch.no_grad():
+            classifier(encoder(feats))  # the clean view
+        aam_losses(classifier(encoder(feats)), labels, settings.scale, settings.margin).mean().backward()  # type: ignore[no-untyped-call]
+
+    def embed() -> None:
+        with torch.inference_mode():
+            encoder(feats)
+
+    return measured(update, processes) / size, measured(embed, processes) / size / settings.crop_seconds
+
+
+def noise(rows: int, seconds: float, fbank: Fbank) -> torch.Tensor:
+    """Random int16 waveforms."""
+    samples = round(seconds * fbank.sample_rate)
+    return torch.randint(-3000, 3000, (rows, samples), dtype=torch.int16)
+
+
+def measured(work: Callable[[], None], processes: Processes) -> float:
+    """Seconds of a call, the shortest of three after one that does not count."""
+    times = []
+    for _ in range(4):
+        started = time.monotonic()
+        work()
+        if processes.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.monotonic() - started)
+    return min(times[1:])
+
+
+def estimate(
+    corpus: Corpus, dino: DinoSettings, rounds: DlglcSettings, fbank: FbankSettings, count: int, jobs: int
+) -> list[tuple[str, float]]:
+    """Seconds that each stage will take, roughly.
+
+    Args:
+        corpus: what is trained on.
+        dino, rounds, fbank: settings.
+        count: rounds.
+        jobs: parallel jobs over utterances.
+    """
+    processes = Processes("auto")
+    seconds = 3600 * corpus.hours
+    pretraining = dino_seconds(dino, fbank, processes) * OVERHEAD
+    training, embedding = round_seconds(rounds, dino, fbank, processes)
+    embed = seconds * embedding * OVERHEAD
+    return [
+        ("stage 1, audio and noise", seconds / corpus.decode_speed / jobs + 30),
+        ("stage 2, features", seconds / 1000 / jobs + 5),
+        ("stage 3, DINO", pretraining * corpus.utterances * dino.epochs),
+        ("stage 4, pseudo labels", 2 * embed + 20),
+        ("stage 5, rounds", count * (training * OVERHEAD * corpus.utterances * rounds.epochs + embed + 20)),
+    ]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_words(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

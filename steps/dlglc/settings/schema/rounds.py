@@ -1,0 +1,75 @@
+"""Form of conf/dlglc.yaml."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from .sections import BelowOne, Clash, Count, CropSeconds, NotNegative, Positive, Section, Share
+from .training import TrainingSettings
+
+
+class GateSettings(Section):
+    """The section `gate` of conf/dlglc.yaml."""
+
+    mode: Literal["dynamic", "fixed", "none"]
+    from_epoch: Count
+    fixed_thresholds: Annotated[list[Positive], Field(min_length=1)]
+    min_kept: BelowOne
+    on_failure: Literal["open", "stop"]
+
+
+class CorrectionSettings(Section):
+    """The section `correction` of conf/dlglc.yaml."""
+
+    mode: Literal["soft", "hard", "none"]
+    from_epoch: Count
+    temperature: Positive
+    confidence: BelowOne
+
+
+class DlglcSettings(TrainingSettings):
+    """conf/dlglc.yaml."""
+
+    idea: ClassVar[str] = "dlglc"
+    epochs: Count
+    crop_seconds: CropSeconds
+    augment_probability: Share
+    classifier: Literal["random", "centroids"]
+    scale: Positive
+    margin: Annotated[float, Field(ge=0, lt=3.14)]
+    margin_warmup_epochs: NotNegative
+    gate: GateSettings
+    correction: CorrectionSettings
+
+    @model_validator(mode="after")
+    def _check(self) -> "DlglcSettings":
+        gate, correction = self.gate, self.correction
+        if correction.mode != "none" and gate.mode == "none":
+            raise Clash(
+                "correction.mode",
+                "only labels that the gate refuses are corrected, and gate.mode is none: set correction.mode: none too",
+                "gate.mode",
+            )
+        for key, section in (("gate", gate), ("correction", correction)):
+            if section.mode != "none" and section.from_epoch > self.epochs:
+                raise Clash(
+                    f"{key}.from_epoch",
+                    f"the {key} would begin in epoch {section.from_epoch}, and the round has {self.epochs} (epochs): "
+                    f"let it begin earlier, train longer, or say {key}.mode: none",
+                    "epochs",
+                )
+        if correction.mode != "none" and correction.from_epoch < gate.from_epoch:
+            raise Clash(
+                "correction.from_epoch",
+                f"before epoch {gate.from_epoch} (gate.from_epoch) no label is refused, and so none is corrected: "
+                f"write {gate.from_epoch} or more, or let the gate begin earlier",
+                "gate.from_epoch",
+            )
+        if self.margin and self.margin_warmup_epochs > self.epochs:
+            raise Clash(
+                "margin_warmup_epochs",
+                f"the margin would still be rising after the last epoch (epochs: {self.epochs}): shorten it, or train "
+                "longer",
+                "epochs",
+            )
+        return self

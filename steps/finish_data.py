@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Complete a packed data directory: speakers, sessions, trials of the utterances that could be used, and a summary.
+
+Every utterance is a speaker of its own where LOCAL_DIR says so, and stays so when a recording was cut into several.
+More recordings without use than --max-unusable are an error.
+
+Reads   LOCAL_DIR/{wav.scp, utt2spk, utt2spk.truth, utt2sess, trials*}, OUT_DIR/{wav.scp, utt2reco, recordings,
+        utt2segment}
+Writes  OUT_DIR/{utt2spk, spk2utt, utt2spk.truth, utt2sess, trials*} of the utterances that are there; unusable.txt,
+        `path: reason` of the recordings that cannot be used; where recordings were cut, original/{wav.scp, segments,
+        utt2spk, spk2utt}, the same utterances as Kaldi's segments of the original files.
+
+Example
+    steps/finish_data.py --max-unusable 0.1 data/folder/local/train data/folder/train
+"""
+
+from pathlib import Path
+
+from dlglc import console
+from dlglc.console import log
+from dlglc.data.finishing import finish_tables, finish_trials, write_original
+from dlglc.data.survey import describe_recordings, read_recordings
+from dlglc.data.tables import read_table
+from dlglc.errors import RecipeError
+from dlglc.files import write_lines
+
+
+def main() -> None:
+    parser = console.parser(__doc__)
+    parser.add_argument(
+        "--max-unusable", type=float, default=0.0, metavar="SHARE", help="of the recordings, 0 to 1 (default: 0)"
+    )
+    parser.add_argument("local_dir", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    args = parser.parse_args()
+    if not 0 <= args.max_unusable <= 1:
+        raise RecipeError(f"--max-unusable {args.max_unusable}: must be a share from 0 to 1")
+
+    where = read_table(args.local_dir / "wav.scp")
+    recordings = read_recordings(args.out_dir / "recordings")
+    bad = [r for r in recordings if not r.usable]
+    unusable = args.out_dir / "unusable.txt"
+    write_lines(unusable, (f"{where.get(r.name, r.name)}: {r.reason}" for r in bad))
+    for line in describe_recordings(recordings):
+        log.info("%s", line)
+    if bad:
+        log.info("  what cannot be used, and why: %s", unusable)
+    share = len(bad) / len(recordings)
+    if len(bad) == len(recordings) or share > args.max_unusable:
+        shown = "\n  ".join(f"{where.get(r.name, r.name)}: {r.reason}" for r in bad[:20])
+        raise RecipeError(
+            f"{len(bad)} of {len(recordings)} recordings cannot be used ({100 * share:.1f} %, accepted are "
+            f"{100 * args.max_unusable:.1f} %):\n  {shown}\n  All of them are in {unusable}. Mend or remove the files, "
+            f"or accept the loss: ./run.sh --max-unusable {min(1.0, share + 0.005):.2f}"
+        )
+    finish_tables(args.local_dir, args.out_dir)
+    finish_trials(args.local_dir, args.out_dir)
+    write_original(args.local_dir, args.out_dir)
+
+
+if __name__ == "__main__":
+    console.run(main)

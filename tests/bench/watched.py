@@ -1,0 +1,56 @@
+"""A trainer under observation, for tests/bench/gpu.sh."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from measure import ROOT
+
+
+class WatchedRun:
+    """Runs a trainer to its end and samples how busy the GPU is during each epoch.
+
+    Args:
+        command: of the trainer.
+        out: its OUT_DIR. Anything in it is removed first.
+
+    Attributes:
+        status: exit status.
+        said: output.
+        busy: epoch (from 1): samples of the share of time in which the GPU was busy, per cent.
+        resident: peak memory of the process, GiB.
+    """
+
+    def __init__(self, command: list[str], out: Path):
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        self.busy: dict[int, list[float]] = {}
+        with open(out / "said", "w+") as said:
+            process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT)
+            while True:
+                pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if pid:
+                    break
+                self.sample(out / "metrics.jsonl")
+                time.sleep(0.4)
+            process.returncode = self.status = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            self.said, self.resident = said.read(), usage.ru_maxrss / 2**20
+
+    @property
+    def out_of_memory(self) -> bool:
+        """True if the trainer stopped because the GPU's memory does not hold a batch."""
+        return self.status != 0 and ("out of memory" in self.said.lower() or "ALLOC_FAILED" in self.said)
+
+    def sample(self, metrics: Path) -> None:
+        """Ask nvidia-smi once. The epoch is told by the lines of metrics.jsonl."""
+        if not shutil.which("nvidia-smi"):
+            return
+        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        query = ["nvidia-smi", "-i", gpu, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        done = subprocess.run(query, capture_output=True, text=True, check=False)
+        epoch = 1 + (metrics.read_text().count("\n") if metrics.exists() else 0)
+        if done.returncode == 0 and done.stdout.strip().isdigit():
+            self.busy.setdefault(epoch, []).append(float(done.stdout))

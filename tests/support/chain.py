@@ -1,0 +1,54 @@
+"""The recipe as a user starts it, and a tree for it to run in."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from support.scripts import ROOT, THREADS
+
+# The copy uses this environment: its requirements are the same.
+ENVIRONMENT = {"DLGLC_VENV": os.environ.get("DLGLC_VENV", str(ROOT / ".venv")), "OMP_NUM_THREADS": THREADS}
+SHORT = {
+    "dino": {"epochs": 2, "head": {"outputs": 32, "hidden": 32, "bottleneck": 16}},
+    "dlglc": {"epochs": 4, "gate": {"from_epoch": 2}, "correction": {"from_epoch": 3}},
+    "cluster": {"num_clusters": 8, "restarts": 2},
+}
+
+
+def run(where: Path, *words, check=True, env=None, timeout=1500) -> subprocess.CompletedProcess:
+    """./run.sh with these words in a tree; without a failure, or any end of it with check=False."""
+    return command(where, "./run.sh", *words, check=check, env=env, timeout=timeout)
+
+
+def command(where: Path, *words, check=True, env=None, timeout=1500) -> subprocess.CompletedProcess:
+    """A command of the recipe, from the root of a tree."""
+    done = subprocess.run(
+        [*map(str, words)],
+        cwd=where,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **ENVIRONMENT, **(env or {})},
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def make_tree(top: Path) -> None:
+    """A copy of the files that git knows or would take, with short trainings, and a mini corpus of 8 + 4 speakers."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, top / name)
+    for idea, changes in SHORT.items():
+        (top / f"conf/mini/{idea}.yaml").rename(top / f"conf/mini/full_{idea}.yaml")
+        (top / f"conf/mini/{idea}.yaml").write_text(json.dumps({"base": f"full_{idea}.yaml", **changes}))
+    small = ["--speakers", 8, "--utterances", 6, "--eval-speakers", 4, "--eval-utterances", 5]
+    command(top, sys.executable, "local/prepare_mini.py", "corpus", "small", *small, env={"PYTHONPATH": "steps"})

@@ -1,0 +1,11 @@
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_statistics_are_unbiased_and_of_one_frame_finite(dtype):
+    torch.manual_seed(0)
+    x = (10 + torch.randn(2, 3, 9)).to(dtype)
+    found = statistics(x)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(found, torch.cat([x.to(found.dtype).mean(-1), x.to(found.dtype).std(-1)], 1))
+    one = x[..., :1].requires_grad_()
+    statistics(one).sum().backward()
+    assert (statistics(one)[:, 3:] < 1e-3).all()
+    assert one.grad.isfinite().all()

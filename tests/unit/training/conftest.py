@@ -1,0 +1,20 @@
+"""A training in two processes, started once for all tests of this room."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("two_processes.py")
+
+
+@pytest.fixture(scope="session")
+def two_processes(root, tiny, tmp_path_factory):
+    """The folder in which two processes left what two_processes.py says."""
+    out_dir = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", SCRIPT]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root / "steps")}
+    subprocess.run([*command, tiny / "train", out_dir], env=environment, check=True, timeout=300)
+    return out_dir

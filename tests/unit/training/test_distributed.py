@@ -1,0 +1,65 @@
+"""One process among those of a training: alone nothing is exchanged; two share sums, means and the largest value."""
+
+import pytest
+import torch
+from torch import nn
+
+from dlglc.errors import RecipeError
+from dlglc.training.distributed import Processes, explain_lost_process, unwrapped
+
+
+def test_a_single_process_exchanges_nothing(processes):
+    assert (processes.rank, processes.world, processes.first) == (0, 1, True)
+    assert processes.device == torch.device("cpu")
+    x = torch.tensor([1.0, 2.0])
+    assert processes.sum(x) is x and processes.mean(x) is x
+    assert x.tolist() == [1.0, 2.0]
+    assert processes.maximum(7) == 7
+    module = nn.BatchNorm1d(2)
+    assert processes.wrap(module) is module
+    assert unwrapped(module) is module
+    processes.wait()
+
+
+def test_a_gpu_that_is_not_there_is_named():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(RecipeError, match="--device cuda: torch sees no GPU: check nvidia-smi"):
+        Processes("cuda")
+    assert Processes("auto").device.type == "cpu"
+
+
+@pytest.mark.parametrize("words", ["gloo: connection reset by peer", "NCCL communicator was aborted"])
+def test_a_lost_process_is_explained(tmp_path, words):
+    several = Processes("cpu")
+    several.world = 2
+    said = rf"{tmp_path}: another process of this training was lost"
+    with pytest.raises(RecipeError, match=said), explain_lost_process(tmp_path, several):
+        raise RuntimeError(words)
+
+
+def test_other_errors_pass_through(tmp_path, processes):
+    several = Processes("cpu")
+    several.world = 2
+    for which, error in (
+        (several, RuntimeError("shapes differ")),
+        (processes, RuntimeError("gloo")),
+        (several, OSError()),
+    ):
+        with pytest.raises(type(error)) as found, explain_lost_process(tmp_path, which):
+            raise error
+        assert found.value is error
+
+
+def test_two_processes_share_what_they_have(two_processes):
+    found = [torch.load(two_processes / str(rank)) for rank in range(2)]
+    for rank, values in enumerate(found):
+        assert values["first"] == (rank == 0)
+        assert values["sum"].tolist() == [3.0, 30.0]
+        assert values["mean"].tolist() == [1.5, 15.0]
+        assert values["maximum"] == 2
+        assert values["quiet"] == (rank == 1)
+    # Each begins with weights of its own and is given those of the first; their gradients meet in the mean.
+    assert torch.equal(found[0]["weight"], found[1]["weight"])
+    for values in found:
+        torch.testing.assert_close(values["gradient"], torch.tensor([[1.5, 1.5]]))

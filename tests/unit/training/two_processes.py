@@ -1,0 +1,70 @@
+"""What each of two processes does that torchrun starts: two_processes.py DATA_DIR OUT_DIR."""
+
+import logging
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dlglc.console import log
+from dlglc.data.crops import Crops
+from dlglc.data.fbank import Fbank
+from dlglc.data.views import Views
+from dlglc.settings import load_settings
+from dlglc.settings.schema import DlglcSettings, FbankSettings
+from dlglc.training.distributed import Processes, unwrapped
+from dlglc.training.task import Task
+from dlglc.training.trainer import Trainer
+
+PLAIN = [
+    *("optimiser.name=sgd", "optimiser.lr=0.1", "optimiser.scale_batch=0", "optimiser.warmup_epochs=0"),
+    *("gate.mode=none", "correction.mode=none", "margin_warmup_epochs=0"),
+]
+
+
+class Reconstruct(Task):
+    """Filter bank energies through a bottleneck, without batch norm: each sample's gradient is its own."""
+
+    def __init__(self, fbank, processes):
+        torch.manual_seed(0)
+        self.views = Views(fbank, None)
+        self.module = processes.wrap(nn.Sequential(nn.Linear(80, 8), nn.Tanh(), nn.Linear(8, 80)))
+
+    def step(self, batch, epoch, progress):
+        feats = self.views(batch, 0) / 10
+        return (self.module(feats) - feats).square().mean(), {"loss_squared": 1.0}
+
+
+def train(processes, data_dir, out_dir, accumulate, batch_size=8):
+    """Train the task for three epochs."""
+    fbank = Fbank(load_settings(FbankSettings))
+    words = [f"accumulate={accumulate}", f"batch_size={batch_size}", "epochs=3", *PLAIN]
+    out_dir.mkdir(exist_ok=True)
+    crops = Crops(data_dir, fbank, [(1, 0.5)], None, 3)
+    settings = load_settings(DlglcSettings, None, words)
+    Trainer(Reconstruct(fbank, processes), crops, settings, out_dir, processes).train()
+
+
+def exchange(processes):
+    """What this process gets of the others: sums, means, the largest value, gradients."""
+    rank = processes.rank
+    torch.manual_seed(rank)
+    module = processes.wrap(nn.Linear(2, 1, bias=False))
+    module(torch.full((1, 2), rank + 1.0)).sum().backward()
+    return {
+        "first": processes.first,
+        "sum": processes.sum(torch.tensor([1.0, 10.0]) * (rank + 1)),
+        "mean": processes.mean(torch.tensor([1.0, 10.0]) * (rank + 1)),
+        "maximum": processes.maximum(rank + 1),
+        "quiet": log.level == logging.WARNING,
+        "weight": unwrapped(module).weight.detach(),
+        "gradient": unwrapped(module).weight.grad,
+    }
+
+
+if __name__ == "__main__":
+    everyone = Processes("cpu")
+    torch.save(exchange(everyone), f"{sys.argv[2]}/{everyone.rank}")
+    train(everyone, Path(sys.argv[1]), Path(sys.argv[2]) / "trained", 2)
+    everyone.close()
