@@ -27,6 +27,7 @@ musan=           # folder of MUSAN for the noise; empty = synthetic noise
 rirs_noises=     # folder of RIRS_NOISES for the rooms; empty = synthetic ones
 conf=            # folder of settings that come before conf/<corpus>/, e.g. conf/voxceleb/1gpu
 set=()           # FILE.KEY=VALUE, a setting for this run, e.g. dlglc.gate.mode=fixed; may be given several times
+data=            # where the data directories go, under data/; empty = data/<corpus>
 exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
 initial_model=   # model.pt whose encoder DINO starts from; empty = random weights
@@ -41,6 +42,7 @@ ngpu=auto        # GPUs of a training; auto = all of this machine, 0 = CPU
 num_nodes=1      # nodes of a training, each with ngpu GPUs; more than one through Slurm only
 max_hours=       # after which a training stops, with a checkpoint, for queues with a limit; the same command goes on
 overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
+status=false     # show where the experiment stands: done, running, stale and why; run nothing
 dry_run=false    # print the settings that differ from the defaults and the commands of the stages; run nothing
 # end options
 . utils/parse_options.sh
@@ -50,7 +52,8 @@ dry_run=false    # print the settings that differ from the defaults and the comm
 check_settings
 
 # Arrows of the pipeline that several stages draw.
-embed() { # SYSTEM SET
+embed() { # SYSTEM SET; a system without a model brings its embeddings with it
+  [ -f "$exp/$1/model.pt" ] || [ ! -f "$exp/$1/$2/embedding.scp" ] || return 0
   map --gpu "$((ngpu > 0))" "$data/$2" "$exp/$1/$2" embedding.scp steps/extract_embeddings.py "$exp/$1/model.pt"
 }
 make_clusters() { # SYSTEM [SYSTEM-BEFORE]
@@ -70,7 +73,7 @@ score() { # SYSTEM NAME OPTION...: every trial list of the evaluation set
     out=$exp/$1/scores/$2${list#trials}
     job "$exp/$1/log/score_${out##*/}.log" steps/score_trials.py "${backend_settings[@]}" "${@:3}" \
       --mean-from "$exp/$1/train/embedding.scp" "$data/eval/$list" "$exp/$1/eval/embedding.scp" "$out"
-    here steps/compute_metrics.py "$out" "$data/eval/$list" "$out.json"
+    quietly steps/compute_metrics.py "$out" "$data/eval/$list" "$out.json"
   done
 }
 
@@ -138,6 +141,10 @@ if begin 6 "scoring"; then
       continue
     fi
     train_scp=$exp/$system/train/embedding.scp clusters=$exp/$system/clusters/utt2cluster
+    if ! $dry_run && [ ! -f "$clusters" ]; then # a system that somebody has put there
+      embed "$system" train
+      make_clusters "$system"
+    fi
     job "$exp/$system/log/train_plda.log" steps/train_plda.py "${backend_settings[@]}" \
       "$train_scp" "$clusters" "$exp/$system/plda.npz"
     has_trials || continue
@@ -146,6 +153,7 @@ if begin 6 "scoring"; then
     score "$system" asnorm --backend cosine --cohort "$train_scp" --cohort-clusters "$clusters"
     score "$system" plda --backend plda --plda "$exp/$system/plda.npz"
   done
+  if has_trials; then here steps/make_report.py --print "$exp"; fi
 fi
 
 if begin 7 "report"; then

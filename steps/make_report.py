@@ -16,15 +16,21 @@ from pathlib import Path
 
 from dlglc import console
 from dlglc.reports.pages import experiment_page
+from dlglc.reports.records import read_experiment
+from dlglc.reports.tables import results_table
 
 
 def main() -> None:
     parser = console.parser(__doc__)
     parser.add_argument("--data", type=Path, help="data directory, for the number of trials and hours")
+    parser.add_argument("--print", action="store_true", help="print the table of scores, and write nothing")
     parser.add_argument("exp_dir", type=Path)
     args = parser.parse_args()
 
-    print(experiment_page(args.exp_dir, args.data))
+    if args.print:
+        print(results_table(read_experiment(args.exp_dir)))
+    else:
+        print(experiment_page(args.exp_dir, args.data))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Plot DINO runs epoch by epoch: the figures of their log, and the error rate of each epoch's teacher.
 
-Reads   RUN_DIR/metrics.jsonl, RUN_DIR/config.yaml and RUN_DIR/epochs/NN/cosine.json, from
-        local/experiments/dino_curve.sh.
+Reads   RUN_DIR/dino/{metrics.jsonl, config.yaml}, and RUN_DIR/epochNN/scores/cosine.json for every epoch, as
+        local/experiments/dino_curve.sh makes them.
 Writes  OUT_DIR/dino.svg, and OUT_DIR/dino.md with one table per run.
 
 Example

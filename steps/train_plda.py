@@ -15,6 +15,7 @@ from dlglc import console
 from dlglc.console import log
 from dlglc.data.arks import find_rows, read_embeddings
 from dlglc.data.tables import read_table
+from dlglc.provenance import Stamp
 from dlglc.scoring.plda import save_plda, train_plda
 from dlglc.settings import add_settings_options, settings_of
 from dlglc.settings.schema import BackendSettings
@@ -45,7 +46,10 @@ def main() -> None:
         log.info("LDA to %d dimensions, not %d: %d clusters allow no more", len(model.psi), settings.lda_dim, len(used))
     for i, likelihood in enumerate(likelihoods):
         log.info("EM step %d: log-likelihood %.4f per vector", i + 1, likelihood)
+    stamp = Stamp(args.out_file.with_suffix(".json"), {"backend": settings}, [args.embedding_scp, args.utt2cluster])
+    stamp.clear()
     save_plda(args.out_file, model)
+    stamp.write()
     log.info("%d dimensions, between-speaker variances %.3g to %.3g", len(model.psi), model.psi[0], model.psi[-1])
 
 

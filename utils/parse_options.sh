@@ -81,7 +81,11 @@ _po_parse() {
     fi
     _po_is_list "$_po_name" || [ -n "${!_po_name+set}" ] ||
       _po_error "option --${_po_name//_/-} has no default set before parse_options.sh"
-    if ! $_po_joined; then
+    # A yes-or-no option may stand alone: `--overwrite`.
+    if ! $_po_joined && [[ ${!_po_name-} =~ ^(true|false)$ ]] && [[ ! ${2-} =~ ^(true|false)$ ]] &&
+      { [ $# -eq 1 ] || [[ $2 == --* ]]; }; then
+      _po_value=true
+    elif ! $_po_joined; then
       [ $# -gt 1 ] || _po_error "option --${_po_name//_/-} has no value"
       _po_value=$2
       _po_next=${_po_value#--} _po_next=${_po_next%%=*}

@@ -17,7 +17,7 @@ done
 _corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
 [ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
-for _name in exp initial_model first_labels musan rirs_noises conf; do
+for _name in data exp initial_model first_labels musan rirs_noises conf; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
 [[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
@@ -29,8 +29,10 @@ for _name in labels held_out first_labels; do
 done
 [ -z "$initial_model" ] || [ -f "$initial_model" ] || _refuse "--initial-model $initial_model: no such file"
 
-data=data/$corpus
-exp=${exp:-exp/$corpus}
+data=${data:-data/$corpus}
+data=${data%/}
+[[ $data == data/* ]] || _refuse "--data '$data' must be under data/, e.g. data/$corpus-2"
+exp=${exp:-exp/${data#data/}}
 [[ $initial == dino || $initial == previous || -f $exp/$initial/model.pt ]] ||
   _refuse "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir_given=$corpus_dir
@@ -107,11 +109,20 @@ check_settings() {
   steps/check_configs.py --data "$data/train" "${show[@]}" "${_all_words[@]}" "${_all_files[@]}"
 }
 
+if $status; then
+  _options=()
+  for _idea in fbank augment dino cluster dlglc backend; do _options+=("--$_idea-config" "$(settings_file "$_idea")"); done
+  mapfile -t _systems < <(printf '%s\n' "${scored[@]}" | grep -vx mfcc)
+  exec steps/show_status.py "${_options[@]}" "${_all_words[@]}" "$data" "$exp" "${_systems[@]}"
+fi
+
 # --- how things run ---------------------------------------------------------------------------------------------------
 
 # here COMMAND...: run it in this shell, or print it in a dry run.
 here() { if $dry_run; then echo "$@"; else "$@"; fi; }
+# quietly COMMAND...: here, without what it prints.
 # job LOG COMMAND...: run it as a job of --cmd.
+quietly() { if $dry_run; then echo "$@"; else "$@" >/dev/null; fi; }
 job() { here "${_cmd[@]}" "$@"; }
 # map DATA OUT TABLES SCRIPT ARG...: a per-utterance step in parallel jobs (utils/map_data.sh).
 map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
@@ -158,10 +169,16 @@ finish() {
   _end
   printf '\nDone in %d s; everything is in %s\n' $((SECONDS - _run_started)) "$exp"
 }
-_failed() {
-  [ -z "$_title" ] || echo "run.sh: $_title failed; after mending it: ./run.sh --stage $_number … goes on there" >&2
+_ended() { # STATUS
+  [ "$1" -ne 0 ] && [ -n "$_title" ] || return 0
+  case $1 in
+    130 | 143) echo "run.sh: $_title was stopped; ./run.sh --stage $_number with the same options goes on there" >&2 ;;
+    *) echo "run.sh: $_title failed; after mending it: ./run.sh --stage $_number with the same options goes on there" >&2 ;;
+  esac
 }
-trap '[ $? -eq 0 ] || _failed' EXIT
+trap '_ended $?' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # first_encoder: the system that the first round starts from.
 first_encoder() { if [ "$initial" = previous ]; then echo dino; else echo "$initial"; fi; }

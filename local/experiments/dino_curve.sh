@@ -1,51 +1,54 @@
 #!/usr/bin/env bash
-# The reference curve of DINO: loss, entropies and spread of the embeddings after each epoch, and what error rate the
-# teacher of that epoch has; of the recipe's run, and of one that is made to collapse (its centre stands still).
+# The reference curve of DINO: loss, entropies and spread of the embeddings after each epoch, and the error rate of that
+# epoch's teacher. It shows two runs: the recipe's, and one that is made to collapse, because its centre stands still.
 #
-#   utils/dino_curve.sh --corpus mini
-#   utils/dino_curve.sh --corpus speechocean762 --cmd "utils/queue.pl --mem 8G" --ngpu 1
+#   local/experiments/dino_curve.sh --corpus mini
+#   local/experiments/dino_curve.sh --corpus speechocean762 --cmd "utils/queue.pl --mem 8G" --ngpu 1
 #
-# After stages 0 and 1 of run.sh. The error rates are for the report alone: no epoch is chosen by them.
-# shellcheck disable=SC2154,SC2086,SC2034  # $cmd is several words; parse_options.sh sets what the block names
+# Run stages 0 and 1 of run.sh first. run.sh trains and scores: the teacher of epoch N is the system epochN of
+# <exp>/<run>. The error rates are for the report alone: no epoch is chosen by them.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 # begin options
-corpus=mini             # whose settings and data, as run.sh takes it
-runs="learns collapses" # which of the two
+runs="learns collapses" # one of them, or both
+exp=                    # empty = exp/<corpus>-curve
+# As run.sh takes them:
+corpus=mini
 seed=0
 cmd=utils/run.pl
-gpu=0                   # GPUs of a job: 0 or 1
-exp=                    # empty = exp/<corpus>-curve
+nj=auto
+ngpu=auto
+set=()
 # end options
 . utils/parse_options.sh
 . ./path.sh
-. utils/conf.sh
 
-data=data/$corpus
 exp=${exp:-exp/$corpus-curve}
-cmd="$cmd --gpu $gpu"
-dino="--config $(conf dino) --seed $seed --fbank-config $(conf fbank) --augment-config $(conf augment)"
-dino+=" --noise $data/noise --rirs $data/rirs $data/train"
-backend=$(conf backend)
-declare -A change=([learns]="" [collapses]="centre_momentum=1.0 on_collapse=warn")
-
-[ -f "$data/train/wav.scp" ] || { echo "dino_curve.sh: no $data/train: ./run.sh --corpus $corpus --stop-stage 1" >&2; exit 1; }
-for run in $runs; do
-  [ -n "${change[$run]+known}" ] || { echo "dino_curve.sh: --runs knows ${!change[*]}, not '$run'" >&2; exit 1; }
-  dir=$exp/$run
-  echo "dino_curve.sh: $run, log in $dir/log/train.log"
-  $cmd "$dir/log/train.log" steps/train_dino.py $dino "$dir" --set keep_every=1 ${change[$run]}
-  for model in "$dir"/epochs/*.pt; do
-    epoch=${model%.pt}
-    [ ! -f "$epoch/cosine.json" ] || continue
-    for set in train eval; do
-      $cmd "$epoch/log/$set.log" steps/extract_embeddings.py "$model" "$data/$set" "$epoch/$set"
-    done
-    $cmd "$epoch/log/score.log" steps/score_trials.py --config "$backend" --backend cosine \
-      --mean-from "$epoch/train/embedding.scp" "$data/eval/trials" "$epoch/eval/embedding.scp" "$epoch/cosine"
-    steps/compute_metrics.py "$epoch/cosine" "$data/eval/trials" "$epoch/cosine.json"
-  done
+read -ra run_list <<<"$runs"
+settings=(--set dino.keep_every=1)
+for word in ${set[@]+"${set[@]}"}; do settings+=(--set "$word"); done
+declare -A momentum=([learns]='' [collapses]=1.0) # of the centre; 1 = it stands still
+for run in "${run_list[@]}"; do
+  [ -n "${momentum[$run]+known}" ] || { echo "dino_curve.sh: --runs takes ${!momentum[*]}, not '$run'" >&2; exit 1; }
 done
-# shellcheck disable=SC2046  # one word a run
-steps/plot_dino.py "$exp" $(printf "$exp/%s " $runs)
+
+recipe() { # RUN OPTION...: run.sh in <exp>/RUN
+  local change=()
+  [ -z "${momentum[$1]}" ] || change=(--set "dino.centre_momentum=${momentum[$1]}" --set dino.on_collapse=warn)
+  ./run.sh --corpus "$corpus" --seed "$seed" --cmd "$cmd" --nj "$nj" --ngpu "$ngpu" "${settings[@]}" \
+    ${change[@]+"${change[@]}"} --exp "$exp/$1" "${@:2}"
+}
+
+for run in "${run_list[@]}"; do
+  recipe "$run" --stage 3 --stop-stage 3
+  teachers=()
+  for model in "$exp/$run"/dino/epochs/*.pt; do
+    system=epoch$(basename "$model" .pt)
+    mkdir -p "$exp/$run/$system"
+    ln -sf "../dino/epochs/${model##*/}" "$exp/$run/$system/model.pt"
+    [ "$exp/$run/$system/scores/cosine.json" -nt "$model" ] || teachers+=("$system")
+  done
+  [ ${#teachers[@]} -eq 0 ] || recipe "$run" --stage 6 --stop-stage 6 --systems "${teachers[*]}"
+done
+steps/plot_dino.py "$exp" "${run_list[@]/#/$exp/}"

@@ -82,11 +82,8 @@ class Stamp:
         return False
 
     def differences(self) -> list[str]:
-        """The differences between the record on the disk and this one, e.g. 'settings.epochs: 8 → 10'."""
-        old, new = _flatten(self.read() or {}), _flatten(self.record)
-        return [
-            f"{k}: {old.get(k)} → {new.get(k)}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)
-        ]
+        """The differences between the record on the disk and this one: 'epochs: 8, now 10', 'wav.scp changed'."""
+        return compare(self.read() or {}, self.record)
 
     def write(self) -> None:
         """Write the record. Call this when the output is finished."""
@@ -95,6 +92,39 @@ class Stamp:
     def clear(self) -> None:
         """Remove the record from the disk. Call this before the output is changed."""
         self.path.unlink(missing_ok=True)
+
+
+def compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two records: keys with both values, files by name."""
+    before, after = _flatten(old.get("settings", {})), _flatten(new.get("settings", {}))
+    found = [
+        f"{key}: {before.get(key, 'not there')}, now {after.get(key, 'gone')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    then, now = old.get("inputs", {}), new.get("inputs", {})
+    found += [f"{name} has changed" for name in sorted(then.keys() & now.keys()) if then[name] != now[name]]
+    found += [f"made from {name}" for name in sorted(then.keys() - now.keys())]
+    return found + [f"now from {name}" for name in sorted(now.keys() - then.keys())]
+
+
+def changed_inputs(path: str | Path) -> list[str]:
+    """The inputs of a record on the disk that are not what they were when the output was made: names, in words.
+
+    Args:
+        path: file of the record; its inputs are named relative to the working directory.
+    """
+    try:
+        record: dict[str, Any] = json.loads(Path(path).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    found = []
+    for name, mark in record.get("inputs", {}).items():
+        if not os.path.exists(name):
+            found.append(f"{name} is gone")
+        elif fingerprint(name) != mark:
+            found.append(f"{name} has changed")
+    return found
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

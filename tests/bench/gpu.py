@@ -8,6 +8,7 @@ toolkits (crop_by_crop.py).
 
 import argparse
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -29,16 +30,19 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="do not remove audio and models")
     args = parser.parse_args()
     page, size, device = Page(args.out), SMALL if args.cpu else FULL, "cpu" if args.cpu else "cuda"
+    failed = []
     page.text(f"{describe_machine()}; {describe_code()}; {time.strftime('%F')}.\n")
     shutil.rmtree(WORK, ignore_errors=True)
     try:
         if args.only != "kmeans":
-            Trainings(size, device, args.workers, args.share, page).run(args.only)
+            failed = Trainings(size, device, args.workers, args.share, page).run(args.only)
         if args.only in (None, "kmeans"):
             measure_kmeans(size.points, device, page)
     finally:
         if not args.keep:
             shutil.rmtree(WORK, ignore_errors=True)
+    if failed:
+        sys.exit(f"gpu.py: these trainings failed, see the messages above: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from ..data.arks import read_embeddings, write_embeddings
 from ..data.tables import write_table
 from ..errors import RecipeError
 from ..files import write_text
+from ..provenance import Stamp
 from ..settings.schema import ClusterSettings
 from ..training.distributed import Processes
 from .kmeans import Clustering
@@ -32,6 +33,7 @@ def make_pseudo_labels(embedding_scp: Path, out_dir: Path, settings: ClusterSett
         RecipeError: more clusters than utterances; doubtful sizes of clusters, with stop_on_bad_sizes.
     """
     ids, points = read_embeddings(embedding_scp)
+    asked = settings
     where = Processes(device).device
     if settings.num_clusters == 0:
         proposal = propose_num_clusters(points, settings, seed, where)
@@ -53,7 +55,10 @@ def make_pseudo_labels(embedding_scp: Path, out_dir: Path, settings: ClusterSett
         if settings.stop_on_bad_sizes:
             raise RecipeError(f"{embedding_scp}: {warning}; with stop_on_bad_sizes: false this is only a warning")
         log.info("clusters: %s", warning)
+    stamp = Stamp(out_dir / "stamp.json", {"cluster": asked, "seed": seed}, [embedding_scp])
+    stamp.clear()
     write_clusters(out_dir, ids, found, sizes, seed)
+    stamp.write()
 
 
 def write_clusters(out_dir: Path, ids: list[str], found: Clustering, sizes: Array, seed: int) -> None:

@@ -34,16 +34,17 @@ class BasicBlock(nn.Module):
 
 def statistics(x: torch.Tensor) -> torch.Tensor:
     """Mean and unbiased standard deviation over time of (B, C, T), as (B, 2 C), in float32 or wider."""
-    x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares of half-precision activations would lose the variance
+    # Squares of half-precision activations would lose the variance.
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
     return torch.cat([x.mean(-1), (x.var(-1, correction=min(1, x.shape[-1] - 1)) + 1e-7).sqrt()], dim=1)
 
 
 class ResNet34(Encoder):
     """ResNet34: (B, T, F) log-mel energies to (B, embedding_dim) embeddings, not length-normalised.
 
-    Its four groups have 3, 4, 6 and 3 blocks with 1, 2, 4 and 8 times `channels` channels. Each of the last three groups
-    halves frequency and time. With 32 channels, 256 dimensions and 80 mel bins, it has 6.63 M parameters, as WeSpeaker's
-    models/resnet.py.
+    Its four groups have 3, 4, 6 and 3 blocks with 1, 2, 4 and 8 times `channels` channels. The last three groups halve
+    frequency and time. With 32 channels, 256 dimensions and 80 mel bins, it has 6.63 M parameters, as models/resnet.py
+    of WeSpeaker.
 
     Args:
         num_mel_bins: F.

@@ -95,11 +95,14 @@ def comparison_page(exp_dirs: list[Path], references: list[str], evaluation: Eva
 def dino_page(run_dirs: list[Path], out_dir: Path) -> None:
     """Write dino.svg and dino.md of DINO runs (steps/plot_dino.py).
 
+    Args:
+        run_dirs: experiment directories of run.sh, each with the system dino and a system epochNN for every epoch.
+
     Raises:
         RecipeError: an epoch of a run is not scored.
     """
     runs = {run_dir.name: read_dino_run(run_dir) for run_dir in run_dirs}
-    uniform = math.log(yaml.safe_load((run_dirs[0] / "config.yaml").read_text())["head"]["outputs"])
+    uniform = math.log(yaml.safe_load((run_dirs[0] / "dino/config.yaml").read_text())["head"]["outputs"])
     plot_dino(runs, uniform, out_dir / "dino.svg")
     parts = [f"{describe_origin()} ln K = {uniform:.2f}.", "![DINO by epoch](dino.svg)"]
     for name, lines in runs.items():
@@ -109,10 +112,10 @@ def dino_page(run_dirs: list[Path], out_dir: Path) -> None:
 
 
 def read_dino_run(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl, with the EER of each epoch's teacher in percent as `eer`."""
-    lines = read_lines(run_dir / "metrics.jsonl")
+    """The lines of dino/metrics.jsonl, with the EER of each epoch's teacher in percent as `eer`."""
+    lines = read_lines(run_dir / "dino/metrics.jsonl")
     for line in lines:
-        scored = run_dir / f"epochs/{line['epoch']:02d}/cosine.json"
+        scored = run_dir / f"epoch{line['epoch']:02d}/scores/cosine.json"
         if not scored.exists():
             raise RecipeError(f"{scored}: no such file: local/experiments/dino_curve.sh scores the epochs")
         line["eer"] = read_json(scored)["eer"]

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class AamSoftmax(nn.Module):
-    """Additive angular margin softmax (Deng et al., CVPR 2019) over pseudo speakers.
+    """The class weights of additive angular margin softmax (Deng et al., CVPR 2019). A class is a cluster.
 
     Args:
         inputs: embedding dimension D.
@@ -23,7 +23,7 @@ class AamSoftmax(nn.Module):
         nn.init.xavier_normal_(self.weight)
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """(B, D) to cosines (B, K), in float32: half precision cannot tell angles near 0 apart."""
+        """(B, D) embeddings to (B, K) cosines, in float32: half precision is too coarse for angles near 0."""
         with torch.autocast(embeddings.device.type, enabled=False):
             return F.linear(F.normalize(embeddings.float(), dim=-1), F.normalize(self.weight.float(), dim=-1))
 
@@ -31,8 +31,8 @@ class AamSoftmax(nn.Module):
 def aam_losses(cosines: torch.Tensor, labels: torch.Tensor, scale: float, margin: float) -> torch.Tensor:
     """AAM-softmax loss of each sample: -ln e^{s cos(th_y + m)} / (e^{s cos(th_y + m)} + sum_{j != y} e^{s cos th_j}).
 
-    Beyond th_y = pi - m, where cos(th + m) would rise again, the target falls on linearly, cos th - m sin m, so that
-    it stays monotonic (the rule of the ArcFace code).
+    For angles above th_y = pi - m, cos(th_y + m) would rise again. There it is replaced by cos th_y - m sin m, so that
+    the target falls over the whole range (as in the code of ArcFace).
 
     Args:
         cosines: (B, K).

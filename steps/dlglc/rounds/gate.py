@@ -1,6 +1,6 @@
-"""The gate: which pseudo labels to trust, told from the losses alone (arXiv 2208.01928, section 2.2).
+"""The gate decides from the losses which pseudo labels are trusted (arXiv 2208.01928, section 2.2).
 
-A gate is a function here and a name in GATES. docs and CONTRIBUTING.md show how to add one.
+Each gate is a function of this module and an entry in GATES. CONTRIBUTING.md says how to add one.
 """
 
 import math
@@ -16,16 +16,23 @@ from ..errors import RecipeError
 from ..settings.schema import GateSettings
 from .mixture import crossing, fit_mixture
 
-SMALLEST_LOSS = 1e-8  # a float32 loss may be exactly 0
+SMALLEST_LOSS = 1e-8  # a float32 loss can be exactly 0
 
 
 @dataclass
 class GateDecision:
-    """One epoch's gate.
+    """The gate of one epoch.
 
     Attributes:
-        threshold: on ln(loss); a label with a log-loss at or below it is trusted. inf = every label is.
-        how: what the threshold is: off, fixed, crossing, previous, posterior, none, opened (it kept too little).
+        threshold: on ln(loss). A label with ln(loss) <= threshold is trusted. inf = every label is trusted.
+        how: the origin of the threshold:
+            off: there is no gate in this epoch.
+            fixed: from the settings.
+            crossing: the densities of the mixture's components are equal there, between their means.
+            previous: the last threshold of a crossing.
+            posterior: above the upper mean, the upper component becomes the more probable one there.
+            none: the mixture gives no threshold, and every label is trusted.
+            opened: the threshold would keep too few labels, and every label is trusted.
         mixture: weights, means, variances of the fitted mixture on ln(loss), or None.
     """
 
@@ -35,11 +42,11 @@ class GateDecision:
 
 
 class Evidence(NamedTuple):
-    """What a gate may look at.
+    """The input of a gate.
 
     Attributes:
-        log_losses: (N,) of the epoch before, of utterances that were seen; None before any.
-        previous: the last threshold that a mixture gave, or None.
+        log_losses: (N,) ln(loss) of the utterances in the epoch before; None in the first epoch.
+        previous: the last threshold of a crossing, or None.
         round_number: from 1.
     """
 
@@ -49,12 +56,12 @@ class Evidence(NamedTuple):
 
 
 def log_loss(losses: torch.Tensor) -> torch.Tensor:
-    """x_i = ln max(l_i, 1e-8): what every gate looks at."""
+    """ln max(loss, 1e-8), the value that every gate uses."""
     return losses.clamp(min=SMALLEST_LOSS).log()
 
 
 def log_losses(losses: Array) -> Array:
-    """log_loss of an array."""
+    """log_loss for numpy arrays."""
     logarithms: Array = np.log(np.maximum(losses, SMALLEST_LOSS))
     return logarithms
 
@@ -65,17 +72,17 @@ def no_gate(settings: GateSettings, evidence: Evidence) -> GateDecision:
 
 
 def fixed_gate(settings: GateSettings, evidence: Evidence) -> GateDecision:
-    """Loss-Gated Learning (Tao et al., ICASSP 2022): a threshold on the raw loss, one per round."""
+    """Loss-Gated Learning (Tao et al., ICASSP 2022): each round has a fixed threshold on the loss."""
     thresholds = settings.fixed_thresholds
     return GateDecision(math.log(thresholds[min(evidence.round_number, len(thresholds)) - 1]), "fixed")
 
 
 def dynamic_gate(settings: GateSettings, evidence: Evidence) -> GateDecision:
-    """The dynamic loss gate: where the two components of a mixture fitted to the log-losses cross.
+    """The dynamic loss gate: a mixture of two components is fitted to the log-losses.
 
     The threshold lies between the two means, where the weighted densities are equal. Some mixtures have no such point.
-    Then the threshold of an earlier epoch stands in, else the point above the upper mean where the upper component
-    becomes the likelier one, else the gate stays open for this epoch.
+    Then the threshold of an earlier epoch is used. If there is none, it is the point above the upper mean at which the
+    upper component becomes the more probable one. If there is no such point either, every label is trusted.
     """
     if evidence.log_losses is None:
         return GateDecision(math.inf, "none")
@@ -101,16 +108,16 @@ GATES: dict[str, Callable[[GateSettings, Evidence], GateDecision]] = {
 def decide_gate(
     settings: GateSettings, losses: Array | None, previous: float | None, round_number: int
 ) -> GateDecision:
-    """Set an epoch's threshold from the losses of the epoch before.
+    """Set the threshold of an epoch from the losses of the epoch before.
 
     Args:
         settings: the section `gate` of conf/dlglc.yaml.
-        losses: (N,) losses of the previous epoch, NaN where an utterance was not seen; None before any.
-        previous: the last threshold that a mixture gave, or None.
-        round_number: from 1; a fixed gate takes its threshold of this round (the last one beyond the list).
+        losses: (N,) losses of the epoch before, NaN for utterances that were not seen; None in the first epoch.
+        previous: the last threshold of a crossing, or None.
+        round_number: from 1. A fixed gate uses the threshold of this round, or the last one of its list.
 
     Raises:
-        RecipeError: a threshold that keeps less than min_kept of the labels where on_failure is stop.
+        RecipeError: the threshold keeps less than min_kept of the labels, and on_failure is stop.
     """
     seen = None if losses is None else log_losses(losses[np.isfinite(losses)])
     decision = GATES[settings.mode](settings, Evidence(seen, previous, round_number))
@@ -122,6 +129,6 @@ def decide_gate(
     if settings.on_failure == "stop":
         raise RecipeError(
             f"gate: a threshold of {math.exp(decision.threshold):.3g} on the loss keeps {100 * kept:.2f} % of the "
-            "labels: let it begin later (gate.from_epoch), once the losses have fallen, or take other clusters"
+            "labels: start the gate later (gate.from_epoch), when the losses are lower, or use other clusters"
         )
     return GateDecision(math.inf, "opened", decision.mixture)

@@ -1,4 +1,4 @@
-"""Pseudo labels as a round takes them, and the class weights that it may start from."""
+"""The pseudo labels of a round, and initial class weights from their clusters."""
 
 from pathlib import Path
 
@@ -12,10 +12,18 @@ from ..errors import RecipeError
 
 
 def read_labels(path: Path, ids: Column, data_dir: Path) -> tuple[Array, int]:
-    """Cluster numbers of the utterances in their order, renumbered without gaps, and how many clusters there are.
+    """Read the clusters of the utterances, numbered without gaps.
+
+    Args:
+        path: `utterance cluster` lines.
+        ids: N utterances.
+        data_dir: their data directory, for messages.
+
+    Returns:
+        (N,) int64 labels 0 to K-1, and K.
 
     Raises:
-        RecipeError: an utterance without a cluster, or a single cluster for all.
+        RecipeError: an utterance has no cluster, or all utterances are in one cluster.
     """
     table = read_table(path)
     missing = next((utt for utt in ids if utt not in table), None)
@@ -28,14 +36,23 @@ def read_labels(path: Path, ids: Column, data_dir: Path) -> tuple[Array, int]:
 
 
 def cluster_means(embedding_scp: Path, ids: Column, labels: Array, classes: int) -> Array:
-    """Mean unit-length embedding of each cluster, (K, D) float32: class weights to start from.
+    """The mean direction of each cluster, as initial class weights.
+
+    Args:
+        embedding_scp: embeddings of the utterances.
+        ids: N utterances.
+        labels: (N,) 0 to K-1.
+        classes: K.
+
+    Returns:
+        (K, D) float32, of unit length.
 
     Raises:
-        RecipeError: embeddings of other utterances.
+        RecipeError: the embeddings are not those of the utterances.
     """
     found, matrix = read_embeddings(embedding_scp)
     if ids != found:
-        raise RecipeError(f"{embedding_scp}: its ids are not those of the training data: extract the embeddings again")
+        raise RecipeError(f"{embedding_scp}: its ids differ from the training data's: extract the embeddings again")
     matrix = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     means = np.zeros((classes, matrix.shape[1]))
     np.add.at(means, labels, matrix)

@@ -1,4 +1,4 @@
-"""The loss of a round of DLG-LC: gated by a threshold, corrected by the model itself (arXiv 2208.01928, eq. 5 to 8)."""
+"""The loss of DLG-LC: the gate keeps labels, the model corrects others (arXiv 2208.01928, equations 5 to 8)."""
 
 import math
 from typing import NamedTuple
@@ -12,13 +12,13 @@ DROPPED, KEPT, CORRECTED = 0, 1, 2
 
 
 class GatedLoss(NamedTuple):
-    """What dlglc_loss returns.
+    """The result of dlglc_loss.
 
     Attributes:
-        total: scalar, the sum over the batch of what trains, divided by B; carries the gradient.
+        total: scalar, the sum of the losses of kept and corrected labels, divided by B. It has the gradient.
         decision: (B,) int32, DROPPED, KEPT or CORRECTED.
-        target: (B,) int64, the class that was trained for: the label where it is kept, else the prediction.
-        losses: (B,) AAM-softmax loss of each label, no gradient: what the next epoch's gate is fitted to.
+        target: (B,) int64, the label if it is kept, else the predicted class.
+        losses: (B,) AAM-softmax loss of each label, without gradient. The gate of the next epoch is fitted to them.
     """
 
     total: torch.Tensor
@@ -39,30 +39,34 @@ def dlglc_loss(
     confidence: float = 0.5,
     hard: bool = False,
 ) -> GatedLoss:
-    """AAM-softmax on the labels that the gate keeps, cross-entropy with a sharpened prediction on those it refuses.
+    """AAM-softmax for the labels that the gate keeps, cross-entropy with a sharpened prediction for corrected labels.
 
-    A label is kept where ln(loss) <= threshold. Of the others, one is corrected where the sharpened prediction of the
-    utterance's clean view is sure enough, p̂ = softmax(s cos θ / c) with max p̂ > confidence; its loss is then the
-    cross-entropy -Σ p̂ ln softmax(s cos θ) of the augmented view, without a margin. The rest is dropped.
+    A label is kept if ln(loss) <= threshold.
+
+    Another label is corrected if the sharpened prediction of the clean view, p̂ = softmax(s cos θ / c), is confident:
+    max p̂ > confidence. Its loss is the cross-entropy -Σ p̂ ln softmax(s cos θ), where θ is of the augmented view. This
+    loss has no margin.
+
+    All other labels are dropped.
 
     Args:
         cosines: (B, K) of the augmented view with the class weights.
         labels: (B,) int64 pseudo labels.
-        clean: (B, K) cosines of the clean view, no gradient; None = no correction.
+        clean: (B, K) cosines of the clean view, without gradient; None = no correction.
         threshold: of the gate, on ln(loss); inf = every label is kept.
         scale: s of AAM-softmax.
         margin: m of AAM-softmax, radians.
         temperature: c.
         confidence: tau2, in [0, 1).
-        hard: correct to the most probable class instead of to the prediction.
+        hard: p̂ is 1 for the most probable class and 0 for all others.
     """
     losses = aam_losses(cosines, labels, scale, margin)
     kept = (log_loss(losses.detach()) <= threshold).to(losses.dtype)
     corrected = torch.zeros_like(kept)
     total, target = (kept * losses).sum(), labels
     if clean is not None and math.isfinite(threshold):
-        prediction, sureness, best = correction_targets(clean, scale, temperature, hard)
-        corrected = (1 - kept) * (sureness > confidence)
+        prediction, maximum, best = correction_targets(clean, scale, temperature, hard)
+        corrected = (1 - kept) * (maximum > confidence)
         log_p = (scale * cosines).log_softmax(dim=-1)
         total = total - (corrected * (prediction * log_p).sum(-1)).sum()
         target = torch.where(kept > 0, labels, best)
@@ -74,15 +78,16 @@ def dlglc_loss(
 def correction_targets(
     cosines: torch.Tensor, scale: float, temperature: float, hard: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sharpened prediction of the clean view: p̂ = softmax(s cos θ / c), no margin; one-hot when hard (section 2.3).
+    """The sharpened prediction p̂ = softmax(s cos θ / c) of the clean view, without a margin (section 2.3).
 
     Args:
-        cosines: (B, K).
-        scale: s; on bare cosines the sharpened maximum would hardly ever pass the confidence.
+        cosines: (B, K) of the clean view.
+        scale: s. Without s, the maximum of p̂ would nearly never exceed the confidence.
         temperature: c.
+        hard: return 1 for the most probable class and 0 for all others.
 
     Returns:
-        targets (B, K), their maxima (B,) and the classes (B,) where they lie.
+        (B, K) targets, (B,) maxima of p̂ and (B,) their classes.
     """
     probabilities = (scale / temperature * cosines).softmax(dim=-1)
     confidence, best = probabilities.max(dim=-1)

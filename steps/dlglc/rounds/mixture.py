@@ -8,20 +8,21 @@ import numpy as np
 from ..arrays import Array
 from ..errors import RecipeError
 
-BINS = 4096  # EM runs on a histogram: of a million log-losses it keeps the answer to 1e-4 and 1/250 of the work
-VARIANCE_FLOOR = 1e-6  # added to each variance, as scikit-learn's reg_covar
+# EM runs on a histogram. For a million log-losses, the histogram changes the result by 1e-4 and the work to 1/250.
+BINS = 4096
+VARIANCE_FLOOR = 1e-6  # added to each variance, like reg_covar of scikit-learn
 
 
 @dataclass
 class Mixture:
-    """Components in the order of their means.
+    """A fitted mixture. Its components are in the order of their means.
 
     Attributes:
         weights, means, variances: (2,) float64 each.
         log_likelihood: mean over the samples, nats.
-        iterations: EM steps done.
-        converged: False when it stopped at the limit.
-        dropped: samples left out because they were NaN or infinite.
+        iterations: number of EM steps.
+        converged: False if EM stopped at the limit of steps.
+        dropped: number of samples that were left out because they were NaN or infinite.
     """
 
     weights: Array
@@ -34,18 +35,18 @@ class Mixture:
 
 
 def fit_mixture(samples: Array, tolerance: float = 1e-7, max_iter: int = 500) -> Mixture:
-    """Maximum likelihood by expectation maximisation, from the two halves that 2-means finds; no randomness.
+    """Fit a mixture by expectation maximisation (EM). It starts from the two clusters of 2-means, so nothing is random.
 
-    More than 2 × BINS samples are counted in BINS bins first. A bin stands at the mean of what is in it, so that only
-    the spread within bins is lost.
+    More than 2 × BINS samples are first counted in BINS bins. The value of a bin is the mean of its samples, so that
+    only the variance within bins is lost.
 
     Args:
-        samples: (N,) values; those that are not finite are left out and counted.
-        tolerance: stop when the mean log-likelihood gains less than this, nats.
+        samples: (N,) values. Values that are not finite are left out and counted.
+        tolerance: stop when the mean log-likelihood rises by less than this, nats.
         max_iter: most EM steps.
 
     Raises:
-        RecipeError: fewer than two finite samples.
+        RecipeError: there are fewer than two finite samples.
     """
     samples = np.asarray(samples)
     finite = np.isfinite(samples)
@@ -54,7 +55,7 @@ def fit_mixture(samples: Array, tolerance: float = 1e-7, max_iter: int = 500) ->
         samples = samples[finite]
     if len(samples) < 2:
         raise RecipeError(
-            f"a mixture needs two or more finite values, got {len(samples)}, and {dropped} NaN or infinite"
+            f"a mixture needs two or more finite values, but there are {len(samples)}, and {dropped} NaN or infinite"
         )
     low, high = float(samples.min()), float(samples.max())
     if len(samples) > 2 * BINS and high > low:
@@ -68,7 +69,7 @@ def fit_mixture(samples: Array, tolerance: float = 1e-7, max_iter: int = 500) ->
         n = np.ones(len(x))
     total = n.sum()
     upper = (x > _two_means(x, n)).astype(np.float64)
-    if upper.sum() in (0, len(x)):  # all values alike
+    if upper.sum() in (0, len(x)):  # all values are equal
         upper[:] = 0.5
     responsibility = np.stack([1 - upper, upper])
     previous, converged = -math.inf, False
@@ -91,14 +92,14 @@ def fit_mixture(samples: Array, tolerance: float = 1e-7, max_iter: int = 500) ->
 
 
 def crossing(mixture: Mixture) -> tuple[float | None, bool]:
-    """Where, on the way up, the upper component's weighted density overtakes the lower one's.
+    """The value at which the weighted density of the upper component exceeds that of the lower one.
 
-    w1 N(x; m1, s1²) = w2 N(x; m2, s2²) is a quadratic in x (linear for equal variances). Of its roots only one at which
-    the posterior of the upper component rises through 0.5 can part small values from large ones.
+    w1 N(x; m1, s1²) = w2 N(x; m2, s2²) is a quadratic equation in x (linear for equal variances). Only a root at which
+    the posterior of the upper component rises through 0.5 separates small values from large ones.
 
     Returns:
-        the root or None, and whether it lies between the two means (a root beyond the upper mean is a makeshift: both
-        components overlap so much that the lower one is still the likelier at the upper one's mean).
+        The root or None, and whether the root lies between the two means. If the root lies above the upper mean, the
+        components overlap very much: the lower component is the more probable one even at the upper mean.
     """
     (w1, w2), (m1, m2), (v1, v2) = mixture.weights, mixture.means, mixture.variances
     if min(w1, w2) <= 0 or m1 == m2:
@@ -130,7 +131,12 @@ def _log_densities(x: Array, weights: Array, means: Array, variances: Array) -> 
 
 
 def _two_means(x: Array, n: Array) -> float:
-    """The boundary of 2-means on sorted, weighted values, exact: the split of least within-sum-of-squares."""
+    """The boundary between the two clusters of 2-means: the split with the smallest sum of squares within the parts.
+
+    Args:
+        x: (N,) sorted values.
+        n: (N,) weights.
+    """
     mass, first = np.cumsum(n)[:-1], np.cumsum(n * x)[:-1]
     total_mass, total_first = n.sum(), n @ x
     if len(mass) == 0:

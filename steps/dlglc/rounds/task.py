@@ -21,12 +21,12 @@ from .gate import GateDecision, decide_gate
 from .loss import dlglc_loss
 from .records import EpochRecords
 
-SAID = {
-    "previous": "the mixture's densities do not cross between its means; the threshold of an earlier epoch stands in",
-    "posterior": "the mixture's densities do not cross between its means; the point of posterior 0.5 stands in",
+GATE_MESSAGES = {
+    "previous": "the mixture's densities do not cross between its means; the threshold of an earlier epoch is used",
+    "posterior": "the mixture's densities do not cross between its means; the point of posterior 0.5 is used",
     "none": "the mixture's densities do not cross between its means; every label is trusted in this epoch",
-    "opened": "the threshold would keep next to nothing; every label is trusted in this epoch. A later gate.from_epoch "
-    "lets the losses fall first",
+    "opened": "the threshold would keep too few labels; every label is trusted in this epoch. With a later "
+    "gate.from_epoch the losses are lower when the gate starts",
 }
 
 
@@ -43,18 +43,18 @@ class EncoderWithClassifier(nn.Module):
 
 
 class DlgLc(Task):
-    """The gated and corrected loss of one round, and what it notes of every utterance.
+    """The gated and corrected loss of one round, and its records of every utterance.
 
     Args:
         settings: of conf/dlglc.yaml.
-        encoder: to start from.
+        encoder: the encoder to start from.
         labels: (N,) int64 clusters 0 to K-1, in the order of the data directory.
         classes: K.
-        centroids: (K, D) class weights to start from; None = random ones.
-        views: from batches to features.
+        centroids: (K, D) initial class weights; None = random weights.
+        views: turns batches into features.
         round_number: from 1.
-        processes: this one among those of the training.
-        out_dir: records go to OUT_DIR/gate.
+        processes: the processes of the training.
+        out_dir: the records go to OUT_DIR/gate.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class DlgLc(Task):
         self.mean = EpochMean(settings.average_epochs, settings.epochs)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set the gate, by the losses of the epoch before."""
+        """Set the gate from the losses of the epoch before."""
         self.gate = self.decide(epoch)
         if self.gate.how == "crossing":
             self.last_threshold = self.gate.threshold
-        if self.gate.how in SAID:
-            log.info("gate: %s", SAID[self.gate.how])
+        if self.gate.how in GATE_MESSAGES:
+            log.info("gate: %s", GATE_MESSAGES[self.gate.how])
 
     def decide(self, epoch: int) -> GateDecision:
-        """This epoch's gate; open before gate.from_epoch."""
+        """The gate of an epoch (from 0). Before gate.from_epoch every label is trusted."""
         settings = self.settings.gate
         losses = None if self.previous_losses is None else self.previous_losses.numpy()
         if epoch + 1 < settings.from_epoch:
@@ -112,23 +112,23 @@ class DlgLc(Task):
             confidence=settings.correction.confidence,
             hard=settings.correction.mode == "hard",
         )
-        self.records.note(batch["index"], result)
+        self.records.add(batch["index"], result)
         right = (cosines.detach().argmax(-1) == labels).float().mean()
         return result.total, {"accuracy": right, "aam": result.losses.mean()}
 
     def margin(self, progress: float) -> float:
-        """The margin rises from 0 over the first margin_warmup_epochs."""
+        """The margin at a share of the run. It rises from 0 over the first margin_warmup_epochs."""
         warm = self.settings.margin_warmup_epochs
         return self.settings.margin * min(1.0, progress * self.settings.epochs / warm if warm else 1.0)
 
     def corrects(self, epoch: int) -> bool:
-        """True if labels that the gate refuses are corrected in this epoch."""
+        """True if labels that the gate does not keep can be corrected in this epoch."""
         correction = self.settings.correction
         return correction.mode != "none" and epoch + 1 >= correction.from_epoch and math.isfinite(self.gate.threshold)
 
     @torch.no_grad()
     def clean_cosines(self, batch: Batch) -> torch.Tensor:
-        """Cosines of the clean view, with the batch's own statistics but without moving the running ones."""
+        """(B, K) cosines of the clean view. Batch norm uses the statistics of the batch, and keeps its running ones."""
         norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
@@ -145,7 +145,7 @@ class DlgLc(Task):
         shares = self.records.shares()
         gated = math.isfinite(self.gate.threshold)
         if gated and shares["kept"] > 0.999:
-            log.info("gate: it keeps every label: it has nothing to refuse, and costs nothing")
+            log.info("gate: the threshold keeps every label: the gate has no effect in this epoch")
         self.previous_losses = self.records.losses
         self.mean.add(epoch, self.encoder.state_dict())
         self.records = EpochRecords(len(self.labels), self.processes)
@@ -154,7 +154,7 @@ class DlgLc(Task):
         return {"gate": self.gate.how, "threshold": threshold, **mixture, **shares}
 
     def final_state(self) -> dict[str, torch.Tensor]:
-        """The encoder to keep: the mean of the last epochs."""
+        """The mean of the encoders of the last average_epochs epochs."""
         return self.mean.average(self.encoder.state_dict())
 
     def state(self) -> dict[str, Any]:

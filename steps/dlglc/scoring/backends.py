@@ -1,6 +1,7 @@
 """Back-ends of scoring. Each turns embeddings into vectors whose inner products are scores.
 
-So cosine and PLDA (whose ratios scoring/plda.py writes in that form) share trial lists, cohorts and normalisation.
+scoring/plda.py writes the ratios of PLDA in this form too. So cosine and PLDA share the code for trial lists, cohorts
+and score normalisation.
 """
 
 from typing import Protocol
@@ -12,35 +13,44 @@ from ..vectors import group_means, total_whitening, unit_length
 
 
 class Backend(Protocol):
-    """What scoring needs of a back-end."""
+    """The interface of a back-end."""
 
     def represent(self, x: Array) -> Array:
-        """(N, D) embeddings to (N, d) vectors of the back-end's own space."""
+        """Turn (N, D) embeddings into (N, d) vectors in the space of the back-end."""
 
     def enrol(self, vectors: Array, rows: Array, models: Array) -> tuple[Array, Array | None]:
-        """Models of one or more utterances.
+        """Make models of one or more utterances.
 
         Args:
             vectors: (N, d) from represent.
-            rows, models: (M,) utterance vectors[rows[i]] belongs to model models[i], 0 to E-1, none without any.
+            rows, models: (M,) int. Utterance vectors[rows[i]] belongs to model models[i], 0 to E-1. Every model has an
+                utterance.
 
         Returns:
-            (E, d) vectors, and (E,) numbers of utterances where the scores depend on them, else None.
+            (E, d) vectors, and (E,) numbers of utterances if the scores depend on them, else None.
         """
 
     def score_factors(self, enrol: Array, test: Array, counts: Array | None) -> tuple[Array, Array]:
-        """(E, K) and (T, K) whose inner products are the scores; counts from enrol()."""
+        """Two matrices whose inner products are the scores.
+
+        Args:
+            enrol, test: (E, d) and (T, d) vectors.
+            counts: (E,) numbers of utterances from enrol(), or None.
+
+        Returns:
+            (E, K) and (T, K).
+        """
 
     def cohort(self, vectors: Array, rows: Array, clusters: Array) -> Array:
-        """(C, d) means of clusters, as members of a cohort; rows and clusters as in enrol()."""
+        """(C, d) means of clusters, as members of a cohort. The arguments are those of enrol()."""
 
 
 class Cosine:
-    """Cosine of embeddings less a mean, in a whitened space if asked for.
+    """Cosine scoring: a mean is subtracted first, and the space can be whitened.
 
     Args:
-        others: (N, D) unlabelled embeddings, for the mean that is subtracted and for whitening; None = neither.
-        whiten: power of the variance that each direction is divided by; 0 = none, 0.5 = full.
+        others: (N, D) unlabelled embeddings for the mean and for the whitening; None = neither of both.
+        whiten: each direction is divided by its variance to this power; 0 = no whitening, 0.5 = full whitening.
     """
 
     def __init__(self, others: Array | None = None, whiten: float = 0.0):
@@ -54,15 +64,15 @@ class Cosine:
         return unit_length(x, self.mean) if self.white is None else unit_length((x - self.mean) @ self.white)
 
     def enrol(self, vectors: Array, rows: Array, models: Array) -> tuple[Array, None]:
-        """The mean direction of each model's utterances."""
+        """The mean direction of the utterances of each model."""
         return unit_length(group_means(vectors, rows, models)[0]), None
 
     def score_factors(self, enrol: Array, test: Array, counts: Array | None) -> tuple[Array, Array]:
-        """The vectors themselves."""
+        """The unit vectors themselves."""
         return enrol, test
 
     def cohort(self, vectors: Array, rows: Array, clusters: Array) -> Array:
-        """Mean directions."""
+        """The mean directions of clusters."""
         return self.enrol(vectors, rows, clusters)[0]
 
 
@@ -72,6 +82,7 @@ def dot_trials(enrol: Array, test: Array, rows: Array, columns: Array, chunk: in
     Args:
         enrol, test: (N, D) and (M, D).
         rows, columns: (T,) row numbers.
+        chunk: trials that are computed together.
 
     Returns:
         (T,) float32.

@@ -7,15 +7,16 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from ..arrays import Array
 
-TILE = 1 << 23  # scores that a thread holds at once: 32 MB
+TILE = 1 << 23  # scores that a thread has in memory: 32 MB
 
 
 def cohort_statistics(x: Array, cohort: Array, top: int) -> tuple[Array, Array]:
-    """Mean and standard deviation of each vector's scores against a cohort.
+    """Mean and standard deviation of the scores of each vector against a cohort.
 
     Args:
-        x, cohort: (N, D) and (M, D); scores are their inner products.
-        top: the highest scores alone (AS-norm), at most M; 0 or M = all of them (S-norm), from the cohort's moments.
+        x, cohort: (N, D) and (M, D). Scores are their inner products.
+        top: number of highest scores that count (AS-norm), at most M. 0 or M = all scores count (S-norm), and the
+            result is computed from the moments of the cohort.
 
     Returns:
         (N,) means and (N,) standard deviations, float32.
@@ -31,11 +32,11 @@ def cohort_statistics(x: Array, cohort: Array, top: int) -> tuple[Array, Array]:
     def tile(start: int) -> None:
         scores = x[start : start + rows] @ cohort.T
         scores.partition(len(cohort) - top, axis=1)
-        best = np.sort(scores[:, len(cohort) - top :], axis=1)  # in order, so that their sum has one rounding
+        best = np.sort(scores[:, len(cohort) - top :], axis=1)  # sorted, so that their sum is always rounded in the same way
         mean[start : start + rows] = best.mean(1)
         deviation[start : start + rows] = _deviation(best.var(1))
 
-    # Each thread takes a tile: the selection costs as much as the product, and BLAS would share out the product alone.
+    # Each thread computes a tile. BLAS threads would only share the product, but the selection costs as much time.
     threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
     with threadpool_limits(1, "blas"), ThreadPool(threads) as pool:
         pool.map(tile, range(0, len(x), rows), chunksize=1)
@@ -43,7 +44,7 @@ def cohort_statistics(x: Array, cohort: Array, top: int) -> tuple[Array, Array]:
 
 
 def _deviation(variance: Array) -> Array:
-    """Square root, of at least 1e-6: a cohort of equal scores must not divide by zero."""
+    """Square root, at least 1e-6: with a cohort of equal scores nothing is divided by zero."""
     deviation: Array = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
     return deviation
 

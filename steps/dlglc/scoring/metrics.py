@@ -1,4 +1,4 @@
-"""Error measures of verification trials, exact in the face of ties, all from one sort of the scores."""
+"""Error rates of verification trials, exact for tied scores. One sort of the scores is enough for all of them."""
 
 import math
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ Rate = TypeVar("Rate", float, Array)
 
 @dataclass
 class Roc:
-    """The ROC of T trials as its K corners, from accepting all to rejecting all, thresholds rising.
+    """The ROC of T trials as its K corners. The first corner accepts all trials, the last rejects all.
 
-    A trial is accepted when its score is at or above the threshold. Trials that tie are accepted or rejected together,
-    which makes a slanted edge. Between two corners the edge is straight, whatever weights the trials are given.
+    A trial is accepted if its score is at or above the threshold. Tied trials are accepted or rejected together, which
+    makes a sloped edge. The edge between two corners is straight, for all weights of trials.
 
     Attributes:
-        order: (T,) trials by rising score.
-        scores: (T,) in that order.
-        target: (T,) bool, whether each is a target trial, in that order.
-        below: (K,) trials under each corner's threshold, from 0 to T.
+        order: (T,) trials in the order of their scores.
+        scores: (T,) in this order.
+        target: (T,) bool, whether each trial is a target trial, in this order.
+        below: (K,) number of trials below the threshold of each corner, from 0 to T.
     """
 
     order: Array
@@ -34,20 +34,24 @@ class Roc:
 
     @property
     def thresholds(self) -> Array:
-        """(K,) least score that each corner accepts; infinity where it accepts none."""
+        """(K,) the lowest score that each corner accepts; infinity if it accepts none."""
         return np.append(self.scores, np.inf)[self.below]
 
     def counts(self) -> tuple[Array, Array]:
-        """(K,) targets and (K,) nontargets rejected at each corner."""
+        """(K,) target trials and (K,) nontarget trials that each corner rejects."""
         missed = np.append(0, np.cumsum(self.target))[self.below]
         return missed, self.below - missed
 
 
 def roc(scores: Array, target: Array) -> Roc:
-    """The ROC of (T,) scores and (T,) whether each is of a target trial.
+    """The ROC of a list of trials.
+
+    Args:
+        scores: (T,).
+        target: (T,) bool, whether each trial is a target trial.
 
     Raises:
-        RecipeError: a class is missing, or a score is NaN.
+        RecipeError: one kind of trial is missing, or a score is NaN.
     """
     scores, target = np.asarray(scores), np.asarray(target, dtype=bool)
     if target.all() or not target.any():
@@ -57,7 +61,7 @@ def roc(scores: Array, target: Array) -> Roc:
         raise RecipeError(f"trial {int(np.isnan(scores).argmax()) + 1} has the score NaN: extract and score again")
     order = np.argsort(scores, kind="stable")
     scores, target = scores[order], target[order]
-    # A corner parts two different scores where the kind of trial changes, or where a tie begins or ends.
+    # A corner is between two different scores: where the kind of trial changes, or where a tie begins or ends.
     new = scores[1:] != scores[:-1]
     tied = np.concatenate([[False], ~new, [False]])
     corner = new & ((target[1:] != target[:-1]) | tied[:-2] | tied[2:])
@@ -65,12 +69,15 @@ def roc(scores: Array, target: Array) -> Roc:
 
 
 def rates(missed: Array, rejected: Array) -> tuple[Array, Array]:
-    """P_miss and P_fa at corners, from the targets and nontargets (or weights) that each rejects; the last, all."""
+    """P_miss and P_fa at corners, from the target and nontarget trials (or weights) that each corner rejects.
+
+    The last corner must reject all of them.
+    """
     return missed / missed[-1], 1 - rejected / rejected[-1]
 
 
 def equal_error_rate(p_miss: Array, p_fa: Array) -> float:
-    """The rate at which P_miss = P_fa, on the straight edge between the corners where they cross, in [0, 1]."""
+    """The rate at which P_miss = P_fa, in [0, 1]. The edge between two corners is a straight line."""
     above = int(np.argmax(p_miss >= p_fa))
     before = above - 1
     gap_before, gap_above = p_fa[before] - p_miss[before], p_miss[above] - p_fa[above]
@@ -79,7 +86,9 @@ def equal_error_rate(p_miss: Array, p_fa: Array) -> float:
 
 
 def min_dcf(p_miss: Array, p_fa: Array, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Least detection cost over all thresholds, normalised by the better of accepting and rejecting all (NIST SRE).
+    """The lowest detection cost over all thresholds (NIST SRE).
+
+    It is normalised by the better of accepting all trials and rejecting all trials.
 
     C = c_miss p_target P_miss + c_fa (1 - p_target) P_fa.
     """
@@ -87,9 +96,9 @@ def min_dcf(p_miss: Array, p_fa: Array, p_target: float, c_miss: float = 1.0, c_
 
 
 def actual_dcf(curve: Roc, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Detection cost at the Bayes threshold ln(c_fa (1 - p_target) / (c_miss p_target)), normalised as min_dcf is.
+    """Detection cost at the Bayes threshold ln(c_fa (1 - p_target) / (c_miss p_target)), normalised like min_dcf.
 
-    The scores must be log-likelihood ratios, natural logarithm. Others give a meaningless number.
+    The scores must be log-likelihood ratios (natural logarithm). For other scores the result has no meaning.
     """
     threshold = math.log(c_fa * (1 - p_target) / (c_miss * p_target))
     below = int(np.searchsorted(curve.scores, threshold))
@@ -104,23 +113,29 @@ def _cost(p_miss: Rate, p_fa: Rate, p_target: float, c_miss: float, c_fa: float)
 
 
 def convex_hull(missed: Array, rejected: Array) -> Array:
-    """Those of the ROC's corners, given by counts, that are corners of its convex hull; their numbers, rising.
+    """The corners of the ROC that are also corners of its convex hull.
 
-    The pool-adjacent-violators algorithm finds them: between two of them no threshold is worth having, as some mixture
-    of theirs beats it (Brümmer, The BOSARIS Toolkit User Guide, 2011).
+    The pool-adjacent-violators algorithm finds them. A threshold between two of these corners is never better than a
+    mixture of both (Brümmer, The BOSARIS Toolkit User Guide, 2011).
+
+    Args:
+        missed, rejected: (K,) from Roc.counts.
+
+    Returns:
+        Their numbers, in order.
     """
     targets, trials = np.diff(missed), np.diff(missed + rejected)
     return isotonic_regression(targets / trials, weights=trials).blocks
 
 
 def cllr(scores: Array, target: Array) -> float:
-    """Cost of log-likelihood ratios in bits (Brümmer and du Preez, 2006): 0 is perfect, 1 tells nothing."""
+    """Cost of log-likelihood ratios in bits (Brümmer and du Preez, 2006). 0 is perfect; ratios that are all 0 have 1."""
     miss, false_alarm = np.logaddexp(0, -scores[target]).mean(), np.logaddexp(0, scores[~target]).mean()
     return float((miss + false_alarm) / (2 * math.log(2)))
 
 
 def min_cllr(missed: Array, rejected: Array) -> float:
-    """Cllr after the best rising calibration, from the counts at the hull's corners: what remains is discrimination."""
+    """Cllr after the best monotonic calibration, from the counts at the hull's corners: the loss by discrimination."""
     targets, nontargets = np.diff(missed), np.diff(rejected)
     with np.errstate(divide="ignore"):
         ratio = np.log(targets) - np.log(nontargets) - math.log(targets.sum() / nontargets.sum())
@@ -130,7 +145,7 @@ def min_cllr(missed: Array, rejected: Array) -> float:
 
 
 def det_points(curve: Roc) -> Array:
-    """(H, 3) P_miss, P_fa and threshold at the corners of the ROC's convex hull, thresholds rising."""
+    """(H, 3) P_miss, P_fa and threshold at the corners of the ROC's convex hull, in the order of thresholds."""
     missed, rejected = curve.counts()
     hull = convex_hull(missed, rejected)
     return np.stack([*rates(missed[hull], rejected[hull]), curve.thresholds[hull]], axis=1)
@@ -139,18 +154,22 @@ def det_points(curve: Roc) -> Array:
 def summary(
     curve: Roc, p_targets: tuple[float, ...] = (0.01, 0.05), c_miss: float = 1.0, c_fa: float = 1.0, llr: bool = False
 ) -> dict[str, float]:
-    """EER in percent (of the plain ROC, and `eer_hull` of its convex hull) and minDCF, with the numbers of trials.
+    """The error rates of a list of trials.
 
     Args:
-        curve: of the trials.
-        p_targets, c_miss, c_fa: operating points; keys are mindcf_<p_target>.
-        llr: the scores are log-likelihood ratios: also actdcf_<p_target>, cllr and mincllr.
+        curve: the ROC.
+        p_targets, c_miss, c_fa: operating points of minDCF.
+        llr: the scores are log-likelihood ratios.
+
+    Returns:
+        eer (percent, on the ROC), eer_hull (on its convex hull), mindcf_<p_target>, num_target and num_nontarget. With
+        llr also actdcf_<p_target>, cllr and mincllr.
 
     Raises:
-        RecipeError: an operating point makes no sense.
+        RecipeError: an operating point is not valid.
     """
     if not all(0 < p < 1 for p in p_targets) or min(c_miss, c_fa) <= 0:
-        raise RecipeError(f"p_target {p_targets}, costs {c_miss} and {c_fa}: 0 < p_target < 1 and costs above 0")
+        raise RecipeError(f"p_target {p_targets}, costs {c_miss} and {c_fa}: p_target must be between 0 and 1, costs above 0")
     missed, rejected = curve.counts()
     hull = convex_hull(missed, rejected)
     p_miss, p_fa = rates(missed, rejected)

@@ -1,8 +1,10 @@
 """PLDA as the two-covariance model, after LDA, centring and length normalisation.
 
-x = mu + y + e with y ~ N(0, B) shared by a speaker's utterances and e ~ N(0, W) (Brümmer and de Villiers, Odyssey 2010;
-Sizov, Lee, Kinnunen, 2014). EM is exact; a speaker enters only through his number of utterances and their sum, and in
-the basis where W = I and B is diagonal all speakers are updated at once, whatever their numbers of utterances.
+A vector is x = mu + y + e. All utterances of a speaker share y ~ N(0, B), and each utterance has its own e ~ N(0, W)
+(Brümmer and de Villiers, Odyssey 2010; Sizov, Lee, Kinnunen, 2014).
+
+EM is exact. It needs only the number of utterances of each speaker and the sum of their vectors. In the basis where
+W = I and B is diagonal, all speakers are updated together, also if they have different numbers of utterances.
 """
 
 import os
@@ -19,15 +21,15 @@ from ..vectors import group_means
 
 @dataclass
 class Plda:
-    """A trained back-end: u = diagonal' · unit(lda' · (x - mean) - centre) has W = I and B = diag(psi).
+    """A trained model. With z = length_normalise(lda' (x - mean) - centre), u = diagonal' (z - mu) has W = I, B = diag(psi).
 
     Attributes:
-        mean: (D,) of the training embeddings.
-        lda: (D, d).
-        centre: (d,) subtracted after the LDA; 0 but for rounding, kept for other tools.
-        diagonal: (d, d) joint diagonalisation of W and B, applied to (z - mu).
+        mean: (D,) mean of the training embeddings.
+        lda: (D, d) LDA directions.
+        centre: (d,) subtracted after the LDA. It is 0 except for rounding, and kept for other tools.
+        diagonal: (d, d) joint diagonalisation of W and B.
         mu: (d,) mean of the length-normalised vectors.
-        psi: (d,) between-speaker variances where the within-speaker ones are 1.
+        psi: (d,) between-speaker variances, in units of the within-speaker variances.
     """
 
     mean: Array
@@ -38,28 +40,30 @@ class Plda:
     psi: Array
 
     def transform(self, x: Array) -> Array:
-        """(N, D) embeddings to (N, d) vectors u."""
+        """Turn (N, D) embeddings into (N, d) vectors u."""
         return (length_normalise((x - self.mean) @ self.lda - self.centre) - self.mu) @ self.diagonal
 
     def score_factors(self, enrol: Array, test: Array, counts: Array | None = None) -> tuple[Array, Array]:
-        """Vectors whose inner products are log-likelihood ratios: LLR(i, j) = left[i] · right[j].
+        """Two matrices whose inner products are log-likelihood ratios: LLR(i, j) = left[i] · right[j].
 
-        With one enrolment utterance, per dimension and with a = psi, the ratio is
-        ln N([u1 u2]; 0, [[1+a, a], [a, 1+a]]) - ln N(u1; 0, 1+a) - ln N(u2; 0, 1+a). With n of them, by the book, it is
-        ln N(u2; m, 1+v) - ln N(u2; 0, 1+a), where N(m, v) is the speaker's posterior after the n: v = a / (1 + n a),
-        m = n v (their mean).
+        The ratio is a sum over dimensions. Let a = psi. With one enrolment utterance u1 and the test utterance u2, a
+        term is ln N([u1 u2]; 0, [[1+a, a], [a, 1+a]]) - ln N(u1; 0, 1+a) - ln N(u2; 0, 1+a).
+
+        With n enrolment utterances, a term is ln N(u2; m, 1+v) - ln N(u2; 0, 1+a). Here N(m, v) is the posterior of the
+        speaker given the n utterances: v = a / (1 + n a), m = n v (mean of the n utterances).
 
         Args:
-            enrol, test: (E, d), (T, d) from transform; `enrol` the mean over an enrolment's utterances.
-            counts: (E,) utterances of each enrolment; None = each mean counts as a single one.
+            enrol: (E, d), the mean of transform over the utterances of each enrolment.
+            test: (T, d) from transform.
+            counts: (E,) utterances of each enrolment; None = each mean counts as one utterance.
 
         Returns:
-            (E, K) and (T, K) float32, K = d + 2, or 2 d + 1 where counts are given.
+            (E, K) and (T, K) float32. K = d + 2 without counts, 2 d + 1 with counts.
         """
         a = self.psi
         if counts is None:
             square = -0.5 * (a * a / ((1 + a) * (1 + 2 * a)))
-            half = 0.25 * np.sum(2 * np.log1p(a) - np.log1p(2 * a))  # of the constant; each side brings one
+            half = 0.25 * np.sum(2 * np.log1p(a) - np.log1p(2 * a))  # half of the constant; each side has one half
             left = [enrol * (a / (1 + 2 * a)), (half + enrol**2 @ square)[:, None], np.ones((len(enrol), 1))]
             right = [test, np.ones((len(test), 1)), (half + test**2 @ square)[:, None]]
         else:
@@ -76,8 +80,8 @@ class PldaBackend:
     """PLDA as a back-end of scoring (scoring/backends.py).
 
     Args:
-        model: trained.
-        exact: a model of several utterances counts as so many; False = their mean counts as one utterance.
+        model: a trained model.
+        exact: True = the ratio given all utterances of an enrolment model; False = their mean counts as one utterance.
     """
 
     def __init__(self, model: Plda, exact: bool):
@@ -86,17 +90,17 @@ class PldaBackend:
         self.score_factors = model.score_factors
 
     def enrol(self, vectors: Array, rows: Array, models: Array) -> tuple[Array, Array | None]:
-        """Means over each model's utterances, and their numbers if the ratio is to be exact."""
+        """The mean over the utterances of each model, and their numbers if the ratio is exact."""
         means, sizes = group_means(vectors, rows, models)
         return means, sizes if self.exact else None
 
     def cohort(self, vectors: Array, rows: Array, clusters: Array) -> Array:
-        """Means of clusters, each as one utterance."""
+        """The means of clusters. Each counts as one utterance."""
         return group_means(vectors, rows, clusters)[0]
 
 
 def length_normalise(x: Array) -> Array:
-    """Rows at length sqrt(d) (Garcia-Romero and Espy-Wilson, Interspeech 2011)."""
+    """Scale each row to length sqrt(d) (Garcia-Romero and Espy-Wilson, Interspeech 2011)."""
     scaled: Array = x * (np.sqrt(x.shape[1]) / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
     return scaled
 
@@ -107,22 +111,22 @@ def train_plda(x: Array, labels: Array, lda_dim: int, min_class_size: int, itera
     Args:
         x: (N, D) embeddings.
         labels: (N,) classes.
-        lda_dim: d, cut to what the data supports: min(D, classes - 1).
-        min_class_size: smaller classes are left out.
-        iterations: of EM.
+        lda_dim: d. It is limited to min(D, number of classes - 1).
+        min_class_size: classes with fewer vectors are left out.
+        iterations: number of EM steps.
 
     Returns:
-        the model, and the mean log-likelihood per vector before each EM step, in nats.
+        The model, and the mean log-likelihood per vector before each EM step, in nats.
 
     Raises:
-        RecipeError: fewer than two classes are large enough, or none has two vectors.
+        RecipeError: fewer than two classes are large enough, or no class has two vectors.
     """
     _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     used = sizes[labels] >= min_class_size
     if len(np.unique(labels[used])) < 2 or sizes[sizes >= min_class_size].max(initial=0) < 2:
         raise RecipeError(
-            f"PLDA: {np.sum(sizes >= min_class_size)} classes have {min_class_size} or more utterances, two must: "
-            "lower min_class_size, or ask for fewer clusters"
+            f"PLDA: {np.sum(sizes >= min_class_size)} classes have {min_class_size} or more utterances, but two are "
+            "needed, one of them with two utterances: lower min_class_size, or ask for fewer clusters"
         )
     x = x[used].astype(np.float64)
     _, labels = np.unique(labels[used], return_inverse=True)
@@ -139,7 +143,7 @@ def train_plda(x: Array, labels: Array, lda_dim: int, min_class_size: int, itera
 
 
 def scatter(x: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
-    """Total scatter of centred x, class sizes (I,), class sums (I, D), within-class scatter."""
+    """Total scatter (D, D) of centred x, class sizes (I,), class sums (I, D), within-class scatter (D, D)."""
     sizes = np.bincount(labels).astype(np.float64)
     order = np.argsort(labels, kind="stable")
     sums = np.add.reduceat(x[order], np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(int), axis=0)
@@ -148,28 +152,38 @@ def scatter(x: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def train_lda(x: Array, labels: Array, dim: int) -> Array:
-    """Directions (D, d) of the largest between-to-within ratio of centred x, at most classes - 1 of them."""
+    """LDA: directions with the largest ratio of between-class to within-class variance.
+
+    Args:
+        x: (N, D), centred.
+        labels: (N,) 0 to I-1. No class is empty.
+        dim: wanted number of directions.
+
+    Returns:
+        (D, d) with d = min(dim, D, I - 1), at least 1.
+    """
     total, sizes, _, within = scatter(x, labels)
     within = within / len(x)
-    # Few utterances leave `within` singular: a small share of its trace on the diagonal keeps it regular.
+    # With few utterances `within` is singular. A small share of the total trace on its diagonal makes it regular.
     within[np.diag_indices_from(within)] += 1e-4 * np.trace(total) / total.size**0.5 / len(x)
     _, directions = eigh(total / len(x) - within, within)
     return directions[:, ::-1][:, : max(1, min(dim, x.shape[1], len(sizes) - 1))]
 
 
 def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array, Array, list[float]]:
-    """EM for B and W on centred x.
+    """Estimate B and W by EM.
 
     Args:
-        x: (N, d) float64 of mean 0.
-        labels: (N,) 0 to I-1, none empty.
+        x: (N, d) float64 with mean 0.
+        labels: (N,) 0 to I-1. No class is empty.
+        iterations: number of EM steps.
 
     Returns:
-        B, W (d, d) and the mean log-likelihood per vector of the model before each step, nats.
+        B and W, (d, d) each, and the mean log-likelihood per vector before each step, nats.
     """
     count, d = x.shape
     total, sizes, sums, scatter_within = scatter(x, labels)
-    # Where W vanishes in some direction (duplicates, fewer vectors than dimensions) densities would be infinite.
+    # If W is 0 in a direction (duplicates, fewer vectors than dimensions), densities would be infinite: W has a floor.
     variance = np.trace(total) / count / d
     floor = max(variance, 1e-30) * np.eye(d)
     within = scatter_within / count + 1e-6 * floor
@@ -182,11 +196,11 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
         psi = np.maximum(psi, 0)
         back = basis.T @ within  # inverse of basis
         s, t = sums @ basis, basis.T @ total @ basis
-        covariance = psi / (1 + n * psi)  # of every class's y given its vectors, diagonal
-        y = covariance * s  # its mean
-        # ln p(class) = ln of its vectors as if y were 0, + the posterior's share
-        alone = -0.5 * (count * (d * np.log(2 * np.pi) - 2 * np.linalg.slogdet(basis)[1]) + np.trace(t))
-        likelihoods.append(float((alone + 0.5 * np.sum(s * y - np.log1p(n * psi))) / count))
+        covariance = psi / (1 + n * psi)  # of y of every class given its vectors; diagonal
+        y = covariance * s  # mean of y given the vectors
+        # ln p(vectors of a class) = ln p(vectors with y = 0) + a term from the posterior of y
+        without_y = -0.5 * (count * (d * np.log(2 * np.pi) - 2 * np.linalg.slogdet(basis)[1]) + np.trace(t))
+        likelihoods.append(float((without_y + 0.5 * np.sum(s * y - np.log1p(n * psi))) / count))
         cross = y.T @ s
         between = (y.T @ y + np.diag(covariance.sum(0))) / len(sizes)
         within = (t - cross - cross.T + (n * y).T @ y + np.diag((n * covariance).sum(0))) / count
@@ -196,26 +210,27 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
 
 
 def adapt_plda(model: Plda, x: Array, within: float, between: float, mean_shift: float) -> Plda:
-    """Move a model to unlabelled embeddings of another domain, as Kaldi's ivector-adapt-plda does.
+    """Adapt a model to unlabelled embeddings of another domain, as Kaldi's ivector-adapt-plda does.
 
-    Where B + W = I, the principal directions of the new domain's covariance tell where it varies more than the model
-    expects: what exceeds 1 is shared out between W and B. Where it varies less, nothing is changed. Both means become
-    the new domain's (Kaldi, src/ivector/plda.cc, PldaUnsupervisedAdaptor).
+    In the basis where B + W = I, the model expects the variance 1 in every direction. In a principal direction of the
+    new domain with a larger variance, the part above 1 is shared between W and B. Directions with a smaller variance
+    are not changed. Both means become those of the new domain (Kaldi, src/ivector/plda.cc, PldaUnsupervisedAdaptor).
 
     Args:
-        x: (N, D) embeddings.
-        within, between: shares of the excess.
-        mean_shift: weight of the squared shift of the mean, which is added to the new domain's covariance.
+        model: the model of the old domain.
+        x: (N, D) embeddings of the new domain.
+        within, between: shares of the part above 1 that go to W and to B.
+        mean_shift: weight of the squared shift of the mean, which is added to the covariance of the new domain.
 
     Raises:
-        RecipeError: fewer than two embeddings.
+        RecipeError: there are fewer than two embeddings.
     """
     if len(x) < 2:
-        raise RecipeError(f"PLDA adaptation: {len(x)} embeddings have no covariance: give thousands")
+        raise RecipeError(f"PLDA adaptation: {len(x)} embeddings have no covariance: give thousands of embeddings")
     mean = x.mean(0, dtype=np.float64)
     u = replace(model, mean=mean).transform(x.astype(np.float64))
     shift = u.mean(0)
-    # In the basis v the model's B + W = I.
+    # In the basis v, B + W = I.
     to_v = 1 / np.sqrt(1 + model.psi)
     variance, directions = np.linalg.eigh(
         to_v[:, None] * (np.cov(u.T, bias=True).reshape(len(shift), -1) + mean_shift * np.outer(shift, shift)) * to_v
@@ -229,7 +244,7 @@ def adapt_plda(model: Plda, x: Array, within: float, between: float, mean_shift:
 
 
 def save_plda(path: str | Path, model: Plda) -> None:
-    """Write all arrays as .npz, atomically."""
+    """Write all arrays as .npz."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".tmp.npz")
@@ -241,12 +256,12 @@ def load_plda(path: str | Path) -> Plda:
     """Read what save_plda wrote.
 
     Raises:
-        RecipeError: missing or damaged file.
+        RecipeError: the file is missing or damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return Plda(**arrays)
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such PLDA model: run steps/train_plda.py first") from None
-    except Exception as error:  # numpy raises many kinds on a damaged file
+    except Exception as error:  # numpy raises many types for a damaged file
         raise RecipeError(f"{path}: not a PLDA model of this recipe: {error}") from error

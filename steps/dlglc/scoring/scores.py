@@ -1,4 +1,4 @@
-"""Score files, Kaldi's `enrol test score` lines."""
+"""Score files with `enrol test score` lines, as in Kaldi."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ..files import write_text
 
 
 def write_scores(path: Path, enrol: list[str], test: list[str], scores: Array) -> None:
-    """Write one line per trial, in the order given, atomically."""
+    """Write one line per trial, in the given order."""
     write_text(path, "".join(f"{e} {t} {s:.6f}\n" for e, t, s in zip(enrol, test, scores.tolist())))
 
 
@@ -18,7 +18,7 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
     """Enrolment and test ids of a score file, in its order.
 
     Raises:
-        RecipeError: a missing or empty file, a line of another form.
+        RecipeError: the file is missing or empty, or a line has another form.
     """
     parts = [line.split() for line in _read(path).splitlines()]
     wrong = next((number for number, words in enumerate(parts, 1) if len(words) != 3), None)
@@ -31,12 +31,12 @@ def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> 
     """The score of every trial.
 
     Args:
-        path: `enrol test score` lines. A file in the order of the trials is taken as it stands, another is looked up.
+        path: `enrol test score` lines in any order. The order of the trials is the fastest.
         enrol, test: the trials' ids.
-        trials: the file that these are from, for the message.
+        trials: the file that the trials are from, for messages.
 
     Raises:
-        RecipeError: a trial without a score, a pair with two scores, a line of another form, each by file and line.
+        RecipeError: a trial has no score, a pair has two scores, or a line has another form; by file and line.
     """
     text = _read(path)
     words = text.split()
@@ -53,7 +53,7 @@ def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> 
         except (IndexError, ValueError):
             raise RecipeError(f"{path}:{number}: expected 'enrol test score', found {line!r}") from None
         if (earlier := found.setdefault(pair, score)) is not score and earlier != score:
-            raise RecipeError(f"{path}:{number}: {' '.join(pair)} has another score further up: score the trials again")
+            raise RecipeError(f"{path}:{number}: {' '.join(pair)} has another score on an earlier line: score the trials again")
     try:
         return np.array([found[pair] for pair in zip(enrol, test)])
     except KeyError:

@@ -1,6 +1,6 @@
 """The scores of a trial list: back-end, enrolment models, score normalisation (steps/score_trials.py)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from ..console import log
 from ..data.arks import check_dimension, find_rows, read_embeddings
 from ..data.tables import read_table, read_trials
 from ..errors import RecipeError
+from ..provenance import Stamp
 from ..settings.schema import BackendSettings
 from .backends import Backend, Cosine, dot_trials
 from .cohort import as_norm, cohort_statistics
@@ -57,6 +58,11 @@ class Side(NamedTuple):
     counts: Array | None = None
 
 
+def stamp_of_scores(scores: Path) -> Path:
+    """The record beside a score file."""
+    return scores.with_name(f".{scores.name}.stamp")
+
+
 def score_trials(files: ScoringFiles, settings: BackendSettings, out_scores: Path) -> None:
     """Write `enrol test score` lines in the order of the trials.
 
@@ -76,7 +82,11 @@ def score_trials(files: ScoringFiles, settings: BackendSettings, out_scores: Pat
     if files.cohort:
         cohort, top = open_cohort(files.cohort, utt2cluster, settings, backend, matrix.shape[1])
         scores = normalise(scores, enrol, test, backend, cohort, top)
+    inputs = [getattr(files, field.name) for field in fields(files) if field.name != "cohort_clusters"]
+    stamp = Stamp(stamp_of_scores(out_scores), {"backend": settings}, [*inputs, utt2cluster])
+    stamp.clear()
     write_scores(out_scores, enrol_names, test_names, scores)
+    stamp.write()
     log.info("%d trials scored", len(scores))
 
 

@@ -2,10 +2,11 @@
 
 import difflib
 import math
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from .reading import one_line
 from .schema import LARGEST, SCHEMAS, Clash, Section
@@ -105,6 +106,13 @@ def describe_bounds(metadata: list[Any]) -> str:
     return low if below is None else f"{low} and below {below}"
 
 
+def _within(number: float, metadata: list[Any]) -> bool:
+    """Whether a number keeps the bounds."""
+    tests = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
+    bounds = {name: _bound(metadata, name) for name in tests}
+    return all(test(number, bounds[name]) for name, test in tests.items() if bounds[name] is not None)
+
+
 def _one(mistake: dict[str, Any], schema: type[Section], origins: dict[str, str]) -> str:
     """The line of one mistake."""
     keys, clash = [str(part) for part in mistake["loc"]], _clash(mistake)
@@ -141,25 +149,20 @@ def _where(keys: list[str], origins: dict[str, str]) -> str:
 
 def _meant(value: Any, annotation: Any, metadata: list[Any]) -> str:
     """ ". Did you mean 10?" of 010, of "yes" where a switch is wanted, of a word that is nearly a choice."""
-    text, guesses = str(value), []
-    if _choices(annotation):
-        near = difflib.get_close_matches(text.lower(), [str(choice) for choice in _choices(annotation)], 1, 0.5)
-        guesses = [choice for choice in _choices(annotation) if str(choice) in near]
+    text, guess = str(value).lower(), None
+    if choices := _choices(annotation):
+        near = difflib.get_close_matches(text, [str(choice) for choice in choices], 1, 0.5)
+        guess = next((choice for choice in choices if str(choice) in near), None)
     elif annotation is bool:
-        guesses = [SWITCHES[text.lower()]] if text.lower() in SWITCHES else []
+        guess = SWITCHES.get(text)
     elif annotation in (int, float) and isinstance(value, str | float):
         try:
             number = float(text.replace(",", ".") if annotation is float else text)
-            guesses = [number] if annotation is float else [int(number)] if number == int(number) else []
-        except (ValueError, OverflowError):  # no number, or none that is finite
+            guess = number if annotation is float else int(number) if number == int(number) else None
+        except (ValueError, OverflowError):  # no number, or an infinite one
             pass
-    for guess in guesses:
-        try:
-            TypeAdapter(Annotated[(annotation, None, *metadata)]).validate_python(guess, strict=True)
-            return f". Did you mean {shown(guess)}?"
-        except ValidationError:
-            continue
-    return ""
+        guess = guess if guess is not None and _within(guess, metadata) else None
+    return "" if guess is None else f". Did you mean {shown(guess)}?"
 
 
 def _meant_key(keys: list[str], schema: type[Section]) -> str:

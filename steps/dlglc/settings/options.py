@@ -28,6 +28,11 @@ def add_settings_options(parser: argparse.ArgumentParser, idea: str, *others: st
     parser.set_defaults(own_idea=idea, ideas=(idea, *others))
 
 
+def words_of(idea: str, words: list[str]) -> list[str]:
+    """The `IDEA.KEY=VALUE` words that are for one idea."""
+    return [word for word in words if word.startswith(f"{idea}.")]
+
+
 def settings_of(schema: type[Wanted], args: argparse.Namespace) -> Wanted:
     """The settings of one idea, by the options of the command line.
 

@@ -134,7 +134,7 @@ class Text:
         self.text, self.name, self.has_lines = text, name, has_lines
         self.origins: dict[str, str] = {}
 
-    def place(self, mark: yaml.Mark | None) -> str:
+    def place(self, mark: Any) -> str:
         """ "conf/mini/dino.yaml:12"."""
         return f"{self.name}:{mark.line + 1}" if self.has_lines and mark else self.name
 
@@ -161,10 +161,10 @@ class Text:
             documents += isinstance(event, yaml.DocumentStartEvent)
             problem = ""
             if isinstance(event, yaml.AliasEvent):
-                problem = f"settings have no aliases (*{one_line(event.anchor)}): write the value out"
+                problem = f"settings have no aliases (*{one_line(str(event.anchor))}): write the value out"
             elif getattr(event, "tag", None) is not None:
-                tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-                problem = f"settings have no tags ({one_line(tag)}): take it away"
+                tag = one_line(getattr(event, "tag", "").replace("tag:yaml.org,2002:", "!!"))
+                problem = f"settings have no tags ({tag}): take it away"
             elif levels > MOST_LEVELS:
                 problem = f"more than {MOST_LEVELS} levels of brackets or indentation: settings have three at most"
             elif documents > 1:

@@ -1,1 +1,1 @@
-"""The one training loop that both stages share."""
+"""The training loop of both stages."""

@@ -1,4 +1,4 @@
-"""checkpoint.pt: all that a training needs to go on at any step with the same bits."""
+"""checkpoint.pt: everything that a training needs to resume at any step with the same bits."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from .task import Task
 
 
 class Position(NamedTuple):
-    """The next step to take: epoch and step, both from 0."""
+    """The next step: its epoch and its number in the epoch, both from 0."""
 
     epoch: int
     step: int
@@ -30,12 +30,20 @@ def save_checkpoint(
     sums: Sums,
     processes: Processes,
 ) -> None:
-    """Write a checkpoint. Every process must call this; the first one writes."""
+    """Write a checkpoint. Every process must call this, and the first one writes.
+
+    Args:
+        path: the file.
+        task, optimiser, scaler: their states are saved.
+        position: the next step.
+        sums: running sums of the epoch's figures.
+        processes: the processes of the training.
+    """
     state = {
         key: processes.sum(value.clone().to(processes.device)).cpu() if key.startswith("sum:") else value
         for key, value in task.state().items()
     }
-    # Each process has sums of its own; their mean is what every one goes on with.
+    # Each process has its own sums. After resuming, every process has their mean.
     sums = {name: processes.mean(value.clone().to(processes.device)) for name, value in sums.items()}
     if processes.first:
         contents = {
@@ -54,17 +62,21 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, task: Task, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler, processes: Processes
 ) -> tuple[Position, Sums]:
-    """Take back what save_checkpoint wrote; position and sums are the caller's to keep.
+    """Restore what save_checkpoint wrote.
+
+    Returns:
+        The next step, and the running sums of the epoch's figures.
 
     Raises:
-        RecipeError: taken within an epoch by another number of processes, which deal out the utterances otherwise.
+        RecipeError: the checkpoint is from the middle of an epoch with another number of processes. Then the utterances
+            would be distributed differently.
     """
     saved: dict[str, Any] = load_tensors(path)
     position = Position(*saved["position"])
     if saved["world"] != processes.world and position.step:
         raise RecipeError(
-            f"{path}: taken in mid-epoch by {saved['world']} processes, now {processes.world}: "
-            "resume with as many, or pass --overwrite"
+            f"{path}: taken in the middle of an epoch by {saved['world']} processes, now {processes.world}: "
+            f"resume with {saved['world']} processes, or pass --overwrite"
         )
     unwrapped(task.module).load_state_dict(saved["module"])
     task.load_state(saved["task"])

@@ -1,4 +1,4 @@
-"""One training in several processes: on the GPUs of a machine, or of several."""
+"""One training in several processes, on the GPUs of one or more machines."""
 
 import logging
 import os
@@ -20,13 +20,18 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class Processes:
-    """This process among those that torchrun started; under a plain `python` it is the only one.
+    """The processes of a training, as torchrun starts them. Without torchrun there is one process.
 
     Args:
         device: auto, cpu or cuda.
 
+    Attributes:
+        rank: number of this process, from 0.
+        world: number of processes.
+        device: the device of this process.
+
     Raises:
-        RecipeError: a GPU is asked for and torch sees none.
+        RecipeError: a GPU is asked for, but torch finds none.
     """
 
     def __init__(self, device: str = "auto"):
@@ -35,33 +40,33 @@ class Processes:
         local = int(os.environ.get("LOCAL_RANK", 0))
         cuda = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
         if cuda and not torch.cuda.is_available():
-            raise RecipeError("--device cuda: torch sees no GPU: check nvidia-smi, or pass --device cpu")
+            raise RecipeError("--device cuda: torch finds no GPU: check nvidia-smi, or pass --device cpu")
         self.device = torch.device(f"cuda:{local}") if cuda else torch.device("cpu")
         if cuda:
             torch.cuda.set_device(self.device)
-            torch.set_float32_matmul_precision("high")  # TF32 for products too, as it is for convolutions
+            torch.set_float32_matmul_precision("high")  # TF32 for matrix products, as for convolutions
         if self.world > 1:
             dist.init_process_group("nccl" if cuda else "gloo")
         if self.rank:
-            log.setLevel(logging.WARNING)  # the lines of one process are enough
+            log.setLevel(logging.WARNING)  # one process writes the log
 
     @property
     def first(self) -> bool:
-        """True for the one process that writes."""
+        """True for the process that writes files."""
         return self.rank == 0
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Sum over processes, in place."""
+        """Sum over processes, in place. Every process must call this."""
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def mean(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Mean over processes, in place."""
+        """Mean over processes, in place. Every process must call this."""
         return self.sum(tensor).div_(self.world) if self.world > 1 else tensor
 
     def maximum(self, value: int) -> int:
-        """The largest of the processes' values. Every process must call this."""
+        """The largest value over processes. Every process must call this."""
         if self.world == 1:
             return value
         tensor = torch.tensor(value, device=self.device)
@@ -69,12 +74,12 @@ class Processes:
         return int(tensor)
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Wait until every process has called this."""
         if self.world > 1:
             dist.barrier()
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """DistributedDataParallel when there are several; batch norm synchronised on GPUs (torch has none for CPUs)."""
+        """Move a module to the device. With several processes, average its gradients (DistributedDataParallel)."""
         module = self.synchronise(module.to(self.device))
         if self.world == 1:
             return module
@@ -83,17 +88,18 @@ class Processes:
         )
 
     def synchronise(self, module: Module) -> Module:
-        """Batch norm over the samples of all processes."""
+        """Compute batch norm over the samples of all processes. torch can do this on GPUs only."""
         if self.world > 1 and self.device.type == "cuda":
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
         return module
 
     def close(self) -> None:
-        """The last call of a script: all processes leave the group together, and end.
+        """Call this last. All processes leave the group together and then exit.
 
-        A process that ends early breaks the connection of the others. And Python's own shutdown races with torch's
-        communication threads: on a busy machine one process in some dozens died with "terminate called without an
-        active exception" after its work was written, which torchrun reports as a failure.
+        A process that ends early breaks the connection of the others. A normal exit is not safe either, because
+        Python's shutdown and the communication threads of torch run at the same time. On a busy machine, one process in
+        some dozens crashed with "terminate called without an active exception" after its work was done. torchrun
+        reports such a crash as a failure.
         """
         if self.world > 1:
             self.wait()
@@ -104,16 +110,18 @@ class Processes:
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module itself, without DistributedDataParallel around it."""
+    """The module without the wrapper DistributedDataParallel."""
     return module.module if isinstance(module, nn.parallel.DistributedDataParallel) else module
 
 
 @contextmanager
 def explain_lost_process(out_dir: Path, processes: Processes) -> Iterator[None]:
-    """Say what to do when another process of the training has died; gloo and NCCL only say that nobody answers.
+    """Turn the error after the loss of another process into one with a remedy.
+
+    gloo and NCCL only say that the connection is broken.
 
     Raises:
-        RecipeError: another process was lost.
+        RecipeError: another process of the training has ended.
     """
     try:
         yield
@@ -121,6 +129,7 @@ def explain_lost_process(out_dir: Path, processes: Processes) -> Iterator[None]:
         if processes.world == 1 or not re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
             raise
         raise RecipeError(
-            f"{out_dir}: another process of this training was lost; torchrun names it and its signal under Root Cause "
-            "(SIGKILL: mostly memory, take fewer workers). The last checkpoint is kept: the same command goes on there"
+            f"{out_dir}: another process of this training was lost; torchrun reports this process and its signal under "
+            "Root Cause (SIGKILL: mostly too little memory, use fewer workers). The last checkpoint is kept: the same "
+            "command resumes from there"
         ) from error

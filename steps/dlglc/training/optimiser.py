@@ -11,9 +11,9 @@ from ..settings.schema import OptimiserSettings
 
 
 def build_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
-    """The optimiser that the section `optimiser` describes. Its rate is set before each step (learning_rate)."""
+    """Build the optimiser that the section `optimiser` describes. Its learning rate is set before each step."""
     groups = parameter_groups(module, settings.weight_decay)
-    # One kernel for all tensors on a GPU. The CPU's fused one rounds differently and is not quicker here.
+    # On a GPU, one kernel updates all tensors. The fused kernel for CPUs rounds differently and is not faster here.
     fused: dict[str, Any] = {"fused": True} if groups[0]["params"][0].is_cuda else {"foreach": True}
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, nesterov=settings.nesterov, **fused)
@@ -21,19 +21,21 @@ def build_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.opt
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only, none on biases and other 1-D tensors."""
+    """Parameter groups: weight decay for matrices, none for biases and other 1-D tensors."""
     decay = [p for p in module.parameters() if p.ndim > 1]
     plain = [p for p in module.parameters() if p.ndim <= 1]
     return [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
 
 
 def learning_rate(settings: OptimiserSettings, epoch: float, epochs: int, batch_size: int) -> float:
-    """Linear warm-up, then a half cosine or an exponential to `final_lr`.
+    """Learning rate: a linear warm-up, then a half cosine or an exponential curve to `final_lr`.
 
     Args:
-        epoch: time in epochs, fractional.
-        epochs: of the run.
-        batch_size: utterances per step over all processes; rates scale with batch_size / scale_batch unless that is 0.
+        settings: the section `optimiser`.
+        epoch: time in epochs, with a fraction.
+        epochs: epochs of the run.
+        batch_size: utterances per step over all processes. Rates are multiplied by batch_size / scale_batch, unless
+            scale_batch is 0.
     """
     scale = batch_size / settings.scale_batch if settings.scale_batch else 1.0
     peak, last, warm = settings.lr * scale, settings.final_lr * scale, settings.warmup_epochs
@@ -48,18 +50,18 @@ def learning_rate(settings: OptimiserSettings, epoch: float, epochs: int, batch_
 
 @torch.no_grad()
 def clip_each(parameters: Iterable[nn.Parameter], limit: float) -> None:
-    """Scale every gradient tensor whose own norm is above `limit` down to it (per tensor, not over all)."""
+    """Limit the norm of each gradient tensor to `limit`, tensor by tensor."""
     grads = [p.grad for p in parameters if p.grad is not None]
     norms = torch._foreach_norm(grads)
     torch._foreach_mul_(grads, [(limit / (n + 1e-6)).clamp(max=1.0) for n in norms])
 
 
 class EpochMean:
-    """Mean of an encoder over the last epochs of a run (checkpoint averaging), batch norm's statistics included.
+    """Mean of an encoder over the last epochs of a run (checkpoint averaging), with the statistics of batch norm.
 
     Args:
-        count: epochs to average, 1 = the last one only.
-        epochs: of the run; what is added before the last `count` of them is left out.
+        count: number of epochs to average; 1 = the last one only.
+        epochs: epochs of the run. Earlier epochs than the last `count` are ignored.
     """
 
     def __init__(self, count: int, epochs: int):
@@ -67,11 +69,11 @@ class EpochMean:
         self.sums: dict[str, torch.Tensor] = {}
 
     def add(self, epoch: int, state: dict[str, torch.Tensor]) -> None:
-        """Take in the encoder's state_dict at the end of an epoch (from 0)."""
+        """Add the state dict of the encoder at the end of an epoch (from 0)."""
         if epoch >= self.first:
             for name, value in state.items():
                 self.sums[name] = self.sums.get(name, 0) + value.double()
 
     def average(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The mean in the types of `state`; `state` itself before any epoch was added."""
+        """The mean, in the types of `state`. If no epoch was added, this is `state` itself."""
         return {k: (self.sums[k] / self.count).to(v.dtype) if self.sums else v for k, v in state.items()}

@@ -1,4 +1,4 @@
-"""How far a training is: its lines in the log and in metrics.jsonl, and its clock."""
+"""The clock of a training, its lines in the log and in metrics.jsonl."""
 
 import json
 import math
@@ -12,11 +12,16 @@ from ..files import write_text
 
 
 class Clock:
-    """Time and steps of this process; what an interrupted run did before does not count.
+    """Time and steps since the start of this process. Steps before an interruption are not counted.
 
     Args:
-        total_steps: of the whole run.
-        max_hours: after which the run has to stop.
+        total_steps: steps of the whole run.
+        max_hours: the run stops after this time.
+
+    Attributes:
+        done: steps of this process.
+        saved: time of the last checkpoint.
+        waited: seconds that this epoch waited for data.
     """
 
     def __init__(self, total_steps: int, max_hours: float):
@@ -26,27 +31,29 @@ class Clock:
         self.waited = 0.0
 
     def begin_epoch(self) -> None:
+        """Restart the times of the epoch."""
         self.epoch_started, self.waited = time.monotonic(), 0.0
 
     @property
-    def over(self) -> bool:
-        """True when max_hours are over."""
+    def time_is_up(self) -> bool:
+        """True if max_hours have passed."""
         return time.monotonic() - self.started >= 3600 * self.max_hours
 
-    def due(self, minutes: float) -> bool:
-        """True when the last checkpoint is so long ago."""
+    def checkpoint_is_due(self, minutes: float) -> bool:
+        """True if the last checkpoint is older than this."""
         return time.monotonic() - self.saved >= 60 * minutes
 
-    def left(self, steps_before: int) -> float:
-        """Seconds that the rest of the run will take, at the rate of this process so far."""
+    def seconds_left(self, steps_before: int) -> float:
+        """Estimated seconds for the rest of the run, after `steps_before` steps of the whole run."""
         return (self.total - steps_before) * (time.monotonic() - self.started) / max(1, self.done)
 
 
 class Metrics:
-    """OUT_DIR/metrics.jsonl, a line for each epoch.
+    """OUT_DIR/metrics.jsonl, one line per epoch.
 
     Args:
-        epochs_before: lines to keep of an interrupted run; further ones belong to an epoch that is made again.
+        out_dir: OUT_DIR.
+        epochs_before: number of lines to keep of an interrupted run. Further lines are of epochs that are repeated.
     """
 
     def __init__(self, out_dir: Path, epochs_before: int):
@@ -54,13 +61,16 @@ class Metrics:
         self.lines = self.path.read_text().splitlines()[:epochs_before] if self.path.exists() else []
 
     def add(self, line: dict[str, Any], epochs: int, seconds_left: float, write: bool) -> dict[str, Any]:
-        """Write and log an epoch's line.
+        """Write and log the line of an epoch.
 
         Args:
-            write: False in processes that only look on.
+            line: the figures of the epoch.
+            epochs: epochs of the run.
+            seconds_left: for the log.
+            write: False in processes that do not write files.
 
         Returns:
-            the line as it was written, numbers with six digits.
+            The line with numbers of six digits, as it was written.
 
         Raises:
             RecipeError: a figure is NaN or infinite.

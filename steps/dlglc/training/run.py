@@ -88,7 +88,7 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
         if not options.overwrite:
             raise RecipeError(
                 f"{out_dir}: holds a run with other settings ({'; '.join(stamp.differences()[:4])}). "
-                "Use another directory, or pass --overwrite to discard it"
+                "Use another directory (run.sh --exp), or discard it with --overwrite"
             )
         finished = False
         if processes.first:

@@ -1,4 +1,4 @@
-"""What a stage gives to the training loop."""
+"""The interface between the training loop and the two stages."""
 
 from typing import Any
 
@@ -10,36 +10,45 @@ State = dict[str, torch.Tensor]  # an encoder's state dict
 
 
 class Task:
-    """A loss, and what happens around it. `module` is optimised (and wrapped for several processes)."""
+    """A loss, and what happens before and after a step or an epoch.
+
+    Attributes:
+        module: what is optimised, from Processes.wrap.
+    """
 
     module: nn.Module
 
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values besides the module, for the checkpoint.
+        """Tensors and plain values for the checkpoint, besides the module.
 
-        A key that begins with "sum:" names a tensor of which each process holds its share; the checkpoint has the sum.
+        A tensor whose key begins with "sum:" is summed over the processes.
         """
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take back what state() gave."""
+        """Restore what state() returned."""
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called before the first step of epoch `epoch` (from 0), also when it is resumed in its middle."""
+        """Called before the first step of an epoch (from 0), also if the epoch is resumed in its middle."""
 
     def step(self, batch: dict[str, torch.Tensor], epoch: int, progress: float) -> tuple[torch.Tensor, Figures]:
-        """Loss of a batch on the training device, and 0-dim tensors or numbers to average and log.
+        """Compute the loss of a batch.
 
         Args:
-            progress: share of the whole run that is done, in [0, 1).
+            batch: from Crops.batch or FeatureCrops.batch, on the training device.
+            epoch: from 0.
+            progress: finished share of the whole run, in [0, 1).
+
+        Returns:
+            The loss, and 0-dim tensors or numbers, whose means over the epoch are logged.
         """
         raise NotImplementedError
 
     def before_update(self, epoch: int) -> None:
-        """Called between backward and the optimiser's step."""
+        """Called between the backward pass and the step of the optimiser."""
 
     def after_update(self, progress: float) -> None:
-        """Called after the optimiser's step."""
+        """Called after the step of the optimiser."""
 
     def end_epoch(self, epoch: int) -> Figures:
         """Further figures for the epoch's line of metrics.jsonl."""
@@ -50,4 +59,4 @@ class Task:
         raise NotImplementedError
 
     def check_epoch(self, epoch: int, figures: Figures) -> None:
-        """Look at the epoch's line of metrics.jsonl, once it is written. A RecipeError ends the run."""
+        """Check the epoch's line of metrics.jsonl after it is written. A RecipeError ends the run."""

@@ -1,4 +1,4 @@
-"""The training loop of both stages. What is optimised, and how, is a task (training/task.py)."""
+"""The training loop of both stages. A task (training/task.py) says what is optimised."""
 
 import math
 import time
@@ -25,21 +25,21 @@ HALF = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Trainer:
-    """Train a task for the settings' epochs; go on from OUT_DIR/checkpoint.pt where there is one.
+    """Train a task. If OUT_DIR/checkpoint.pt exists, the training resumes from there.
 
-    An update is of batch_size utterances over all processes, in `accumulate` parts one after the other: each part is a
-    forward and backward pass of its own, for batches that memory does not hold at once.
+    An update uses batch_size utterances over all processes. It has `accumulate` parts, one after the other. Each part
+    is a forward and a backward pass. More parts need less memory.
 
-    A resumed run goes on at the step where the last checkpoint was taken, and on a CPU it ends with the same bits as
-    one that was never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl.
+    A resumed run continues at the step of the last checkpoint. On a CPU it ends with the same bits as a run that was
+    never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl.
 
     Args:
         task: loss and state.
-        crops: what it is trained on.
+        crops: the training data.
         settings: of conf/dino.yaml or conf/dlglc.yaml.
         out_dir: where checkpoint and metrics go.
-        processes: this one among those of the training.
-        max_hours: after which to stop, with a checkpoint.
+        processes: the processes of the training.
+        max_hours: the training stops after this time, with a checkpoint.
     """
 
     def __init__(
@@ -59,14 +59,15 @@ class Trainer:
         self.dtype = HALF[settings.precision]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.clock = Clock(max(1, settings.epochs * self.steps), max_hours)
-        self.position = Position(0, 0)  # of the next step
-        self.sums: Sums = {}  # of the epoch's figures so far
+        self.position = Position(0, 0)  # the next step
+        self.sums: Sums = {}  # running sums of the epoch's figures
 
     def train(self) -> None:
-        """The whole run, or what is left of it.
+        """Train for all epochs, or for the rest of them.
 
         Raises:
-            RecipeError: a loss that is not finite; a checkpoint of other processes; max_hours are over.
+            RecipeError: a loss is not finite, the checkpoint is of another number of processes, or max_hours have
+                passed.
         """
         self.resume()
         metrics = Metrics(self.out_dir, self.position.epoch)
@@ -76,16 +77,16 @@ class Trainer:
             self.task.begin_epoch(epoch)
             self.train_epoch(epoch, first_step)
             figures = self.epoch_figures(epoch, first_step)
-            left = self.clock.left((epoch + 1) * self.steps)
+            left = self.clock.seconds_left((epoch + 1) * self.steps)
             line = metrics.add(figures, self.settings.epochs, left, write=self.processes.first)
             self.task.check_epoch(epoch, line)
             self.sums = {}
             self.checkpoint(Position(epoch + 1, 0))
-            if epoch + 1 < self.settings.epochs and self.processes.maximum(int(self.clock.over)):
-                self.stop_early()
+            if epoch + 1 < self.settings.epochs and self.processes.maximum(int(self.clock.time_is_up)):
+                self.stop_for_time_limit()
 
     def train_epoch(self, epoch: int, first_step: int) -> None:
-        """The steps of an epoch, with checkpoints in between."""
+        """Take the steps of an epoch, with checkpoints in between."""
         parts = iter(self.batches.loader(epoch, first_step, self.settings.workers, self.device.type == "cuda"))
         for step in range(first_step, self.steps):
             self.update(parts, epoch, step)
@@ -99,14 +100,14 @@ class Trainer:
                 self.checkpoint_if_due(Position(epoch, step + 1))
 
     def update(self, parts: Iterator[Batch], epoch: int, step: int) -> None:
-        """One update of the weights: forward and backward for each part, then the optimiser's step."""
+        """Update the weights once: forward and backward pass of each part, then a step of the optimiser."""
         settings = self.settings
         progress = (epoch * self.steps + step) / self.clock.total
         self.set_learning_rate(epoch + (step + 1) / self.steps)
         self.optimiser.zero_grad(set_to_none=True)
         for part in range(settings.accumulate):
             batch = self.next_part(parts)
-            with self.gradients_stay(part + 1 < settings.accumulate):
+            with self.delay_gradient_sum(part + 1 < settings.accumulate):
                 with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
                     loss, figures = self.task.step(batch, epoch, progress)
                 self.scaler.scale(loss / settings.accumulate).backward()
@@ -120,7 +121,7 @@ class Trainer:
         self.task.after_update(progress)
 
     def set_learning_rate(self, epoch: float) -> None:
-        """The rate of a step is that of its end, so that the first step of a warm-up already moves."""
+        """Set the rate for a time in epochs: the end of the step, so that the first step of a warm-up is not 0."""
         settings = self.settings
         self.rate = learning_rate(settings.optimiser, epoch, settings.epochs, settings.batch_size)
         for group in self.optimiser.param_groups:
@@ -133,21 +134,21 @@ class Trainer:
         self.clock.waited += time.monotonic() - before
         return batch
 
-    def gradients_stay(self, more_parts: bool) -> Any:
-        """Gradients of several processes meet in the last part of an update."""
+    def delay_gradient_sum(self, more_parts: bool) -> Any:
+        """Sum the gradients of several processes in the last part of an update only."""
         module = self.task.module
         if more_parts and isinstance(module, nn.parallel.DistributedDataParallel):
             return module.no_sync()
         return nullcontext()
 
     def add_figures(self, figures: dict[str, Any]) -> None:
-        """Add a part's figures to the epoch's sums. They stay on the device: a step does not wait for them."""
+        """Add the figures of a part to the sums of the epoch. They stay on the device, so no step waits for them."""
         for name, value in figures.items():
             value = value.detach().double() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
             self.sums[name] = self.sums.get(name, 0) + value / self.settings.accumulate
 
     def epoch_figures(self, epoch: int, first_step: int) -> dict[str, Any]:
-        """The line of metrics.jsonl: means over steps and processes, the task's own figures, speed."""
+        """The epoch's line of metrics.jsonl: means over steps and processes, the figures of the task, the speed."""
         seconds = time.monotonic() - self.clock.epoch_started
         names = sorted(self.sums)
         values = torch.stack([self.sums[n].to(self.device).float() for n in names]) / self.steps
@@ -166,41 +167,41 @@ class Trainer:
         return line
 
     def checkpoint(self, position: Position) -> None:
-        """Save all that is needed to go on at `position`."""
+        """Write a checkpoint whose next step is `position`."""
         self.position = position
         path = self.out_dir / "checkpoint.pt"
         save_checkpoint(path, self.task, self.optimiser, self.scaler, position, self.sums, self.processes)
         self.clock.saved = time.monotonic()
 
     def checkpoint_if_due(self, position: Position) -> None:
-        """Save every checkpoint_minutes; stop when max_hours are over."""
+        """Write a checkpoint every checkpoint_minutes. Stop if max_hours have passed."""
         minutes = self.settings.checkpoint_minutes
-        # All processes are asked now and then only: an answer has to wait for the GPU.
+        # Several processes must agree, and this waits for the GPU. So they are asked every 20 steps only.
         often = 1 if self.processes.world == 1 or minutes == 0 else 20
         if self.clock.done % often:
             return
-        due = self.processes.maximum(2 if self.clock.over else int(self.clock.due(minutes)))
+        due = self.processes.maximum(2 if self.clock.time_is_up else int(self.clock.checkpoint_is_due(minutes)))
         if due:
             self.checkpoint(position)
             steps = position.epoch * self.steps + position.step
-            loss = float(self.sums["loss"]) / position.step
+            loss, left = float(self.sums["loss"]) / position.step, self.clock.seconds_left(steps)
             log.info(
                 "epoch %d of %d, step %d of %d: loss %.4g, %.0f s left",
-                position.epoch + 1, self.settings.epochs, position.step, self.steps, loss, self.clock.left(steps),
+                position.epoch + 1, self.settings.epochs, position.step, self.steps, loss, left,
             )  # fmt: skip
         if due == 2:
-            self.stop_early()
+            self.stop_for_time_limit()
 
-    def stop_early(self) -> None:
-        """End a run whose time is over."""
+    def stop_for_time_limit(self) -> None:
+        """Stop with an error, after max_hours."""
         epoch, step = self.position
         raise RecipeError(
             f"{self.out_dir}: stopped after {self.clock.max_hours:g} h (--max-hours), at epoch {epoch + 1}, "
-            f"step {step + 1}; the same command goes on there"
+            f"step {step + 1}; the same command resumes from there"
         )
 
     def resume(self) -> None:
-        """Go on where the last checkpoint was taken, if there is one."""
+        """Resume from the last checkpoint if there is one."""
         path = self.out_dir / "checkpoint.pt"
         if path.exists():
             self.position, self.sums = load_checkpoint(path, self.task, self.optimiser, self.scaler, self.processes)

@@ -84,7 +84,7 @@ def test_a_run_of_limited_hours_goes_on_to_the_same_bits(tiny, script, tmp_path,
     limited = dino_arguments(tiny, tmp_path / "cut", *arguments, options=["--max-hours", "0"])
     stopped = script("steps/train_dino.py", *limited, check=False)
     assert stopped.returncode == 1
-    assert f"stopped after 0 h (--max-hours), at {where}; the same command goes on there" in stopped.stderr
+    assert f"stopped after 0 h (--max-hours), at {where}; the same command resumes from there" in stopped.stderr
     assert not (tmp_path / "cut/model.pt").exists()
     script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "cut", *arguments))
     assert same_model(tmp_path / "whole/model.pt", tmp_path / "cut/model.pt")

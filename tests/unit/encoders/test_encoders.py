@@ -4,16 +4,21 @@ import pytest
 import torch
 
 from dlglc.encoders import ENCODERS, build_encoder
-from dlglc.encoders.campplus import SEGMENT, MaskedConv
-from dlglc.encoders.resnet34 import statistics
 from dlglc.errors import RecipeError
+from dlglc.settings import load_settings
+from dlglc.settings.schema import DinoSettings
 
 SMALL = {"ecapa_tdnn": 16, "resnet34": 4, "campplus": 16}
 
 
+def encoder_settings(*words, path=None):
+    """The section `encoder` of conf/dino.yaml with changes."""
+    return load_settings(DinoSettings, path, [f"encoder.{word}" for word in words]).encoder
+
+
 def small(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_encoder({"name": name, "channels": SMALL[name], "embedding_dim": 12, "scale": 4}, 80)
+    return build_encoder(encoder_settings(f"name={name}", f"channels={SMALL[name]}", "embedding_dim=12", "scale=4"), 80)
 
 
 @pytest.mark.parametrize(
@@ -22,10 +27,10 @@ def small(name: str) -> torch.nn.Module:
     [("", 6.19), ("ecapa1024", 14.65), ("resnet34", 6.63), ("campplus", 7.18)],
 )
 def test_parameters_are_as_many_as_published(root, variant, millions):
-    config = load_config("dino", root / "conf/voxceleb" / variant / "dino.yaml")["encoder"]
-    encoder = build_encoder(config, 80)
+    settings = encoder_settings(path=root / "conf/voxceleb" / variant / "dino.yaml")
+    encoder = build_encoder(settings, 80)
     assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(millions, abs=0.008)
-    assert encoder.embedding_dim == config["embedding_dim"]
+    assert encoder.embedding_dim == settings.embedding_dim
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -57,5 +62,14 @@ def test_half_precision_is_near(name):
 
 @pytest.mark.parametrize(("name", "channels"), [("resnet34", 512), ("campplus", 15), ("ecapa_tdnn", 20)])
 def test_channels_meant_for_another_encoder_are_refused(name, channels):
-    with pytest.raises(RecipeError, match=f"encoder.channels {channels}"):
-        build_encoder({"name": name, "channels": channels, "embedding_dim": 8, "scale": 8}, 80)
+    with pytest.raises(RecipeError, match=rf"encoder\.channels: .*{channels}"):
+        encoder_settings(f"name={name}", f"channels={channels}", "embedding_dim=8", "scale=8")
+
+
+def test_an_encoder_takes_the_keys_that_it_knows():
+    wide = build_encoder(encoder_settings("channels=16", "scale=4", "aggregate=40", "attention=8", "stride=2"), 80)
+    assert wide.embedding_dim == 192
+    assert wide.embedding.in_features == 80
+    assert wide(torch.randn(2, 30, 80)).shape == (2, 192)
+    other = build_encoder(encoder_settings("name=resnet34", "channels=2", "aggregate=40"), 40)
+    assert other(torch.randn(2, 30, 40)).shape == (2, 192)

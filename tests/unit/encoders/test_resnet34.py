@@ -1,3 +1,12 @@
+"""ResNet34's parts: statistics over time, and blocks against the formula."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dlglc.encoders.resnet34 import BasicBlock, ResNet34, statistics
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_statistics_are_unbiased_and_of_one_frame_finite(dtype):
     torch.manual_seed(0)
@@ -9,3 +18,22 @@ def test_statistics_are_unbiased_and_of_one_frame_finite(dtype):
     statistics(one).sum().backward()
     assert (statistics(one)[:, 3:] < 1e-3).all()
     assert one.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("outputs", "stride"), [(4, (1, 1)), (4, (2, 1)), (6, (2, 2))])
+def test_a_block_is_two_convolutions_and_a_shortcut(outputs, stride):
+    torch.manual_seed(0)
+    block = BasicBlock(4, outputs, stride).eval()
+    x = torch.randn(2, 4, 9, 11)
+    first, norm, _, second, last = block.body
+    inside = last(F.conv2d(F.relu(norm(F.conv2d(x, first.weight, stride=stride, padding=1))), second.weight, padding=1))
+    beside = x if (outputs, stride) == (4, (1, 1)) else block.shortcut(x)
+    torch.testing.assert_close(block(x), F.relu(inside + beside))
+    assert block(x).shape == (2, outputs, -(-9 // stride[0]), -(-11 // stride[1]))
+
+
+@pytest.mark.parametrize("bins", [80, 37])
+def test_frequency_is_divided_by_eight(bins):
+    model = ResNet34(bins, 2, 6)
+    assert model.embedding.in_features == 2 * 16 * -(-bins // 8)
+    assert model(torch.randn(2, 20, bins)).shape == (2, 6)

@@ -20,8 +20,8 @@ def batch(losses, decision, target):
 def records(processes):
     """Six utterances noted in two batches."""
     records = EpochRecords(6, processes)
-    records.note(torch.tensor([4, 0, 2]), batch([0.5, 0.0, 9.0], [KEPT, KEPT, DROPPED], [7, 1, 5]))
-    records.note(torch.tensor([1, 3, 5]), batch([3.0, 1.0, 2.0], [CORRECTED, KEPT, CORRECTED], [0, 3, 2]))
+    records.add(torch.tensor([4, 0, 2]), batch([0.5, 0.0, 9.0], [KEPT, KEPT, DROPPED], [7, 1, 5]))
+    records.add(torch.tensor([1, 3, 5]), batch([3.0, 1.0, 2.0], [CORRECTED, KEPT, CORRECTED], [0, 3, 2]))
     return records
 
 
@@ -49,11 +49,11 @@ def test_the_file_of_an_epoch(records, tmp_path):
 
 def test_a_checkpoint_in_the_middle_of_an_epoch_goes_on_to_the_same_records(records, processes):
     half = EpochRecords(6, processes)
-    half.note(torch.tensor([4, 0, 2]), batch([0.5, 0.0, 9.0], [KEPT, KEPT, DROPPED], [7, 1, 5]))
+    half.add(torch.tensor([4, 0, 2]), batch([0.5, 0.0, 9.0], [KEPT, KEPT, DROPPED], [7, 1, 5]))
     state = {key: value.clone() for key, value in half.state().items()}
     assert all(key.startswith("sum:") for key in state)  # the checkpoint sums them over processes
     resumed = EpochRecords(6, processes)
     resumed.load_state(state)
-    resumed.note(torch.tensor([1, 3, 5]), batch([3.0, 1.0, 2.0], [CORRECTED, KEPT, CORRECTED], [0, 3, 2]))
+    resumed.add(torch.tensor([1, 3, 5]), batch([3.0, 1.0, 2.0], [CORRECTED, KEPT, CORRECTED], [0, 3, 2]))
     for name in FIELDS:
         assert torch.equal(getattr(resumed, name), getattr(records, name))

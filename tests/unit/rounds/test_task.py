@@ -13,7 +13,7 @@ from dlglc.data.views import Views
 from dlglc.encoders import build_encoder
 from dlglc.rounds.gate import GateDecision
 from dlglc.rounds.loss import CORRECTED, DROPPED, KEPT, dlglc_loss
-from dlglc.rounds.task import SAID, DlgLc
+from dlglc.rounds.task import GATE_MESSAGES, DlgLc
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, DlglcSettings
 
@@ -103,7 +103,7 @@ def test_an_earlier_threshold_stands_in_and_is_said(make, caplog):
     with caplog.at_level("INFO"):
         task.begin_epoch(4)
     assert task.gate.threshold == 0.9
-    assert SAID["previous"] in caplog.text
+    assert GATE_MESSAGES["previous"] in caplog.text
     assert task.last_threshold == 0.9
 
 

@@ -83,7 +83,7 @@ def test_another_number_of_processes_may_go_on_between_epochs_only(processes, tm
     other = Training(1)
     if step:
         before = [p.detach().clone() for p in other.task.module.parameters()]
-        with pytest.raises(RecipeError, match=r"taken in mid-epoch by 4 processes, now 1: resume with as many"):
+        with pytest.raises(RecipeError, match=r"taken in the middle of an epoch by 4 processes, now 1: resume with 4"):
             load_checkpoint(tmp_path / "c", *other.parts(), processes)
         assert all(torch.equal(p, b) for p, b in zip(other.task.module.parameters(), before))
     else:

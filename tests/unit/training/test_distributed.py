@@ -24,7 +24,7 @@ def test_a_single_process_exchanges_nothing(processes):
 def test_a_gpu_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(RecipeError, match="--device cuda: torch sees no GPU: check nvidia-smi"):
+    with pytest.raises(RecipeError, match="--device cuda: torch finds no GPU: check nvidia-smi"):
         Processes("cuda")
     assert Processes("auto").device.type == "cpu"
 

@@ -48,21 +48,21 @@ def test_figures_that_are_not_finite_are_named(tmp_path, value):
 
 def test_the_clock_of_a_run():
     clock = Clock(100, math.inf)
-    assert not clock.over
-    assert clock.due(0.0) and not clock.due(1000.0)
-    assert Clock(100, 0.0).over
+    assert not clock.time_is_up
+    assert clock.checkpoint_is_due(0.0) and not clock.checkpoint_is_due(1000.0)
+    assert Clock(100, 0.0).time_is_up
     clock.started -= 50.0  # as if 50 s had passed
     clock.done = 20
     before = time.monotonic()
-    left = clock.left(40)
+    left = clock.seconds_left(40)
     passed = time.monotonic() - before
     # 60 steps are left; 20 steps took 50 s and what has passed since.
     assert 60 * 50 / 20 <= left <= 60 * (50 + passed + 600) / 20
-    assert clock.left(100) == 0
+    assert clock.seconds_left(100) == 0
     clock.waited = 3.0
     clock.begin_epoch()
     assert clock.waited == 0.0
 
 
 def test_time_left_is_finite_before_the_first_step():
-    assert math.isfinite(Clock(100, math.inf).left(0))
+    assert math.isfinite(Clock(100, math.inf).seconds_left(0))

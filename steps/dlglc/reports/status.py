@@ -1,0 +1,165 @@
+"""Where an experiment stands: each stage done, running, waiting, or stale and why (run.sh --status)."""
+
+import functools
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..provenance import changed_inputs, compare
+from ..scoring.trials import stamp_of_scores
+from .records import read_json, systems_of
+
+RECENT = 180  # s since a log's last line, after which nothing is taken to be running
+
+
+class State(NamedTuple):
+    """A line of the status.
+
+    Attributes:
+        stage: number of the stage.
+        what: e.g. "round1".
+        state: done, running, stopped, waiting or stale.
+        why: what changed, or how far it is.
+    """
+
+    stage: int
+    what: str
+    state: str
+    why: str
+
+
+def status(exp_dir: Path, data: Path, settings: dict[str, Any], systems: list[str]) -> list[State]:
+    """The states of all stages.
+
+    Args:
+        exp_dir: experiment.
+        data: its data directory.
+        settings: of each idea as they are now, as plain values: {"dino": {…}, …}.
+        systems: that the experiment is to have: untrained, dino, round1, …
+    """
+    parts = [part for part in ("train", "eval") if (data / part).is_dir() or part == "train"]
+    states = [of_files(1, part, stamps(data / part, "packed.json"), data / part / "utt2spk") for part in parts]
+    for part in parts:
+        found = of_files(2, part, stamps(data / part, "feats.json"), data / part / "feats.scp")
+        states.append(found._replace(what=f"features of {part}"))
+    states += [of_training(exp_dir / name, settings, 3) for name in systems if name in ("untrained", "dino")]
+    for name in systems:
+        stage = 4 if name in ("untrained", "dino") else 5
+        if stage == 5:
+            states.append(of_training(exp_dir / name, settings, 5))
+        states.append(of_outputs(stage, f"clusters of {name}", [exp_dir / name / "clusters/utt2cluster"]))
+    for name in systems:
+        scores = scores_of(exp_dir / name)
+        if (data / "eval/trials").exists():
+            states.append(of_outputs(6, f"scores of {name}", scores or [exp_dir / name / "scores/cosine"]))
+    states.append(of_report(exp_dir))
+    return states
+
+
+def scores_of(system: Path) -> list[Path]:
+    """Score files of a system."""
+    return sorted(path.with_suffix("") for path in system.glob("scores/*.json"))
+
+
+def stamps(folder: Path, name: str) -> list[Path]:
+    """Records of a step that ran in jobs."""
+    return sorted(folder.glob(f"parts/*/{name}")) or [folder / name]
+
+
+def of_files(stage: int, what: str, records: list[Path], output: Path) -> State:
+    """A step of stage 1 or 2, by its records."""
+    if not output.exists() or not all(record.exists() for record in records):
+        return State(stage, what, "waiting", "")
+    changed = [reason for record in records for reason in changed_inputs(record)]
+    return State(stage, what, "stale", changed[0]) if changed else State(stage, what, "done", "")
+
+
+def of_training(system: Path, settings: dict[str, Any], stage: int) -> State:
+    """A training, by its record, its checkpoint and its log."""
+    record = read_json(system / "stamp.json")
+    model, checkpoint = system / "model.pt", system / "checkpoint.pt"
+    if record is None:
+        state = "done" if model.exists() else "waiting"
+        return State(stage, system.name, state, "put there, not trained here" if model.exists() else "")
+    changed = changed_inputs(system / "stamp.json") + changed_settings(record, settings, system.name)
+    changed += [reason for name in record["inputs"] for reason in reasons(Path(name))]
+    if changed:
+        return State(stage, system.name, "stale", changed[0])
+    if model.exists():
+        return State(stage, system.name, "done", "")
+    running, line = last_line(system / "log/train.log")
+    if running:
+        return State(stage, system.name, "running", line)
+    return State(stage, system.name, "stopped" if checkpoint.exists() else "waiting", line)
+
+
+def changed_settings(record: dict[str, Any], settings: dict[str, Any], system: str) -> list[str]:
+    """Keys that are other than when a system was trained; those that a script sets itself are left out."""
+    then = {idea: values for idea, values in record["settings"].items() if isinstance(values, dict)}
+    now = {idea: dict(settings[idea]) for idea in then if idea in settings}
+    if "augment" in now and "dlglc" in then:
+        now["augment"]["probability"] = then["augment"]["probability"]
+    if system == "untrained" and "dino" in now:
+        now["dino"]["epochs"] = then["dino"]["epochs"]
+    return compare({"settings": {idea: then[idea] for idea in now}}, {"settings": now})
+
+
+def last_line(log: Path) -> tuple[bool, str]:
+    """True if a log grows, and how far it says the training is."""
+    if not log.exists():
+        return False, ""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if re.search(r"epoch \d+ of \d+", line)]
+    found = re.search(r"(epoch \d+ of \d+(?:, step \d+ of \d+)?).*?(\d+ s left)?$", lines[-1]) if lines else None
+    words = ", ".join(filter(None, found.groups())) if found else "beginning"
+    return time.time() - log.stat().st_mtime < RECENT, words
+
+
+def of_outputs(stage: int, what: str, outputs: Iterable[Path]) -> State:
+    """Outputs with a record beside each."""
+    for output in outputs:
+        if not output.exists():
+            return State(stage, what, "waiting", "")
+        found = reasons(output)
+        if found:
+            return State(stage, what, "stale", found[0])
+    return State(stage, what, "done", "")
+
+
+def of_report(exp_dir: Path) -> State:
+    """The report, which is older than nothing that it shows."""
+    report = exp_dir / "RESULTS.md"
+    if not report.exists():
+        return State(7, "report", "waiting", "")
+    shown = [path for system in systems_of(exp_dir) for path in (*scores_of(system), system / "clusters/utt2cluster")]
+    newer = [path for path in shown if path.exists() and path.stat().st_mtime > report.stat().st_mtime]
+    return State(7, "report", "stale", f"{newer[0]} is newer") if newer else State(7, "report", "done", "")
+
+
+@functools.cache
+def reasons(output: Path) -> tuple[str, ...]:
+    """Why an output is stale: an input of it changed since, or an input of that one, and so on."""
+    found: list[str] = []
+    for record in records_of(output):
+        found += changed_inputs(record)
+        for name in (read_json(record) or {}).get("inputs", {}):
+            found += reasons(Path(name))
+    return tuple(dict.fromkeys(found))
+
+
+def records_of(output: Path) -> list[Path]:
+    """The records of an output, by its name."""
+    if output.name == "utt2cluster":
+        return existing(output.with_name("stamp.json"))
+    if output.name == "embedding.scp":
+        return stamps(output.parent, "embedding.json")
+    if output.name == "model.pt":
+        return existing(output.with_name("stamp.json"))
+    if output.name == "plda.npz":
+        return existing(output.with_suffix(".json"))
+    return existing(stamp_of_scores(output))
+
+
+def existing(path: Path) -> list[Path]:
+    return [path] if path.exists() else []

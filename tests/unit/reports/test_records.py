@@ -1,0 +1,91 @@
+"""The records of an experiment directory: order of systems and back-ends, and what is there of each."""
+
+import json
+
+import pytest
+
+from dlglc.errors import RecipeError
+from dlglc.reports.records import (
+    describe_origin,
+    read_experiment,
+    read_json,
+    read_lines,
+    score_order,
+    systems_of,
+    variant_and_round,
+)
+
+
+def write(path, *values):
+    """A JSON file, or a .jsonl file of several lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+
+
+def test_systems_and_back_ends_stand_in_the_order_of_the_recipe(tmp_path):
+    for system in ("zebra", "round10", "round2", "lgl1", "untrained", "dino", "mfcc"):
+        for backend in ("plda", "cosine", "cosine_half", "asnorm", "other"):
+            write(tmp_path / system / f"scores/{backend}.json", {"eer": 5.0})
+    records = read_experiment(tmp_path)
+    systems = list(dict.fromkeys(record["system"] for record in records))
+    assert systems == ["mfcc", "untrained", "dino", "lgl1", "round2", "round10", "zebra"]
+    assert [r["backend"] for r in records[:5]] == ["cosine", "cosine_half", "asnorm", "plda", "other"]
+    assert [directory.name for directory in systems_of(tmp_path)] == systems
+
+
+def test_a_record_has_what_the_stages_left(tmp_path):
+    directory = tmp_path / "round1"
+    write(directory / "scores/cosine.json", {"eer": 4.5, "mindcf_0.05": 0.2})
+    write(directory / "clusters/quality.json", {"nmi": 0.9, "purity": 0.8, "num_clusters": 7, "ari": 0.5})
+    write(directory / "stamp.json", {"settings": {"seed": 3, "dlglc": {}}, "inputs": {}})
+    write(directory / "metrics.jsonl", {"epoch": 1, "seconds": 10.04}, {"epoch": 2, "seconds": 5.0})
+    write(directory / "gate_quality.jsonl", {"epoch": 1, "kept": 1.0}, {"epoch": 2, "kept": 0.7})
+    assert read_experiment(tmp_path) == [
+        {
+            **{"system": "round1", "backend": "cosine", "eer": 4.5, "mindcf_0.05": 0.2},
+            **{"nmi": 0.9, "purity": 0.8, "num_clusters": 7, "seed": 3, "epochs": 2, "train_seconds": 15.0},
+            "gate": {"epoch": 2, "kept": 0.7},
+        }
+    ]
+
+
+def test_what_a_system_lacks_is_none(tmp_path):
+    write(tmp_path / "untrained/scores/cosine.json", {"eer": 30.0})
+    write(tmp_path / "untrained/gate_quality.jsonl")
+    (record,) = read_experiment(tmp_path)
+    missing = ("nmi", "purity", "num_clusters", "seed", "gate")
+    assert [record[key] for key in missing] == [None] * 5
+    assert (record["epochs"], record["train_seconds"]) == (0, 0)
+
+
+def test_an_experiment_without_scores_is_named(tmp_path):
+    (tmp_path / "dino").mkdir()
+    with pytest.raises(RecipeError, match=r"no <system>/scores here: run stage 6"):
+        read_experiment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("system", "parts"),
+    [("lgl2", ("lgl", 2)), ("round10", ("round", 10)), ("dino", ("dino", 0)), ("a1b", ("a1b", 0)), ("7", ("7", 0))],
+)
+def test_a_system_is_a_variant_and_a_round(system, parts):
+    assert variant_and_round(system) == parts
+
+
+def test_scores_of_further_lists_follow_their_back_end(tmp_path):
+    names = ["plda_hard", "asnorm", "cosine_half", "cosine", "plda", "fused"]
+    ordered = sorted((tmp_path / f"{name}.json" for name in names), key=score_order)
+    assert [path.stem for path in ordered] == ["cosine", "cosine_half", "asnorm", "plda", "plda_hard", "fused"]
+
+
+def test_files_that_are_not_there_are_empty(tmp_path):
+    assert read_json(tmp_path / "a.json") is None
+    assert read_lines(tmp_path / "a.jsonl") == []
+    write(tmp_path / "a.json", [1])
+    write(tmp_path / "a.jsonl", {"a": 1}, {"b": 2})
+    assert read_json(tmp_path / "a.json") == [1]
+    assert read_lines(tmp_path / "a.jsonl") == [{"a": 1}, {"b": 2}]
+
+
+def test_the_origin_names_code_and_machine():
+    assert describe_origin().startswith("Made with ") and " cores, " in describe_origin()
