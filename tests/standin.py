@@ -9,7 +9,7 @@ Reads   SPEECH_DIR/{wav.scp, utt2spk or utt2spk.truth}: files of 16 kHz mono; pa
 Writes  TREE/VoxCeleb2/dev/aac, TREE/VoxCeleb1/{dev,test}/wav: idNNNNN/VIDEO/NNNNN.EXTENSION; TREE/meta/*.txt, the lists
 
 Example
-    tests/standin.py data/mini/local/train /tmp/tree --format flac
+    PYTHONPATH=steps:local tests/standin.py data/mini/local/train /tmp/tree --format flac
 """
 
 import argparse
@@ -18,14 +18,12 @@ import random
 import string
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-
-import numpy as np  # noqa: E402
-import soundfile  # noqa: E402
+import numpy as np
+import soundfile
 
 from dlglc.data.tables import read_table
-from dlglc.files import write_lines  # noqa: E402
-from voxceleb import COUNTS, LISTS  # noqa: E402
+from dlglc.files import write_lines
+from voxceleb import COUNTS, LISTS
 
 FOLDERS = {"vox2_dev": "VoxCeleb2/dev/aac", "vox1_dev": "VoxCeleb1/dev/wav", "vox1_test": "VoxCeleb1/test/wav"}
 # Speakers, videos, utterances. Videos of the whole: Chung et al. (2018), table 2, and the site's.

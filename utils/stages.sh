@@ -15,7 +15,8 @@ done
 [ "$stop_stage" -le 7 ] || stop_stage=7
 [ "$stage" -le "$stop_stage" ] || _refuse "--stage $stage comes after --stop-stage $stop_stage: nothing to run (0 to 7)"
 _corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
-[ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora"
+[ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora." \
+  "For audio of your own: --corpus folder --corpus-dir DIR"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
 for _name in data exp initial_model first_labels musan rirs_noises conf; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"

@@ -19,4 +19,10 @@ The rooms of the package. A module imports from its own room and from the rooms 
     reports/                   results of experiments as tables, plots and pages
 """
 
+import importlib.util
+import sys
+
 __version__ = "0.2.0"
+
+if importlib.util.find_spec("torch") is None and sys.argv[0].endswith(".py"):
+    sys.exit(f"{sys.argv[0]}: the recipe's environment is not active: run `. ./path.sh` in its folder first")

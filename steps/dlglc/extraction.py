@@ -13,6 +13,7 @@ from .data.arks import write_embeddings
 from .data.audio import Recordings
 from .data.crops import FeatureCrops
 from .data.fbank import Fbank
+from .data.tables import place_of
 from .encoders.models import load_model
 from .errors import RecipeError
 from .provenance import Stamp
@@ -55,7 +56,8 @@ def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_fr
     utterances = open_utterances(data_dir, model.input, model.fbank)
     short = np.flatnonzero(utterances.num_frames < 1)
     if len(short):
-        raise RecipeError(f"{table}:{short[0] + 1}: {utterances.ids[short[0]]}: too short for one frame")
+        utt = utterances.ids[short[0]]
+        raise RecipeError(f"{place_of(table, int(short[0]), utt)}: {utt}: too short for one frame: take the line out")
     encoder, fbank = model.encoder.to(place), model.fbank.to(place)
     matrix = np.empty((len(utterances.ids), encoder.embedding_dim), dtype=np.float32)
     groups = list(equal_lengths(utterances.num_frames, batch_frames))

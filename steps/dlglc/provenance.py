@@ -17,6 +17,7 @@ import torch
 from pydantic import BaseModel
 
 from .console import log
+from .errors import RecipeError
 from .files import write_text
 
 # A fingerprint covers the files that an scp names, up to this many. More files (a corpus that is read in place) would
@@ -29,7 +30,11 @@ def fingerprint(path: str | Path) -> str:
 
     Such an scp can stay the same although its arks have changed.
     """
-    data = Path(path).read_bytes()
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, (FileNotFoundError, NotADirectoryError)) else error.strerror
+        raise RecipeError(f"{path}: {reason}: name another, or run the stage that writes it") from None
     digest = hashlib.sha256(data)
     if str(path).endswith(".scp"):
         places = (line.split(None, 1)[-1] for line in data.splitlines() if line and not line.endswith(b"|"))

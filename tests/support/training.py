@@ -33,9 +33,12 @@ ROUND = [
     "crop_seconds=0.8",
     "gate.from_epoch=2",
     "correction.from_epoch=3",
+    "average_epochs=2",
+    "margin_warmup_epochs=1",
     "optimiser.name=adamw",
     "optimiser.lr=1e-3",
     "optimiser.scale_batch=0",
+    "optimiser.warmup_epochs=1",
 ]
 
 

@@ -1,6 +1,5 @@
 """Wait for something, without a word on how long it may take: a crowded machine takes its time."""
 
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -26,14 +25,17 @@ class Hold:
         checkpoints: 1 = the first one.
 
     Attributes:
-        environment: of the training; PYTHONPATH is as path.sh has it, with the holding module in front.
+        module: that Python has to find on its path, and
+        words: that have to stand in HOLD.
+        environment: with both, PYTHONPATH as path.sh has it and the module's folder in front.
     """
 
     def __init__(self, folder: Path, checkpoints: int):
         folder.mkdir(parents=True)
         self.folder = folder
-        self.path = f"{ROOT}/tests/support/hold{os.pathsep}{ROOT}/steps"
-        self.environment = {"PYTHONPATH": self.path, "HOLD": f"{folder}:{checkpoints}"}
+        self.words = f"{folder}:{checkpoints}"
+        self.module = ROOT / "tests/support/hold/sitecustomize.py"
+        self.environment = {"PYTHONPATH": f"{self.module.parent}:{ROOT}/steps", "HOLD": self.words}
 
     def wait(self, process: subprocess.Popen) -> None:
         """Return when the training stands; the test fails if the process ends before."""

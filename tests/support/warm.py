@@ -7,6 +7,7 @@ A request is a line of JSON on standard input: {"words": [SCRIPT, ARG...], "cwd"
 script has ended, a line with its exit status is the answer, -N for signal N.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -27,6 +28,7 @@ import yaml  # noqa: F401
 
 def serve() -> list[str]:
     """Answer requests; in a fork, return its words with everything set up for the script."""
+    gc.freeze()  # what is imported stays for good: no fork looks through it again, not even at its end
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()

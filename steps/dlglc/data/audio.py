@@ -171,7 +171,7 @@ def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[
         part = recordings.read(i, start, wanted) if stretch is None else stretch[start - first :][:wanted]
         if len(part) < wanted:
             raise RecipeError(
-                f"{recordings.scp}:{i + 1}: {recordings.ids[i]}: it ends before the {length} samples that it "
+                f"{place_of(recordings.scp, i, recordings.ids[i])}: {recordings.ids[i]}: it ends before the {length} samples that it "
                 "should have: run steps/pack_audio.py again"
             )
         crop[:] = part if wanted == len(crop) else np.resize(part, len(crop))

@@ -12,7 +12,7 @@ from ..provenance import Stamp
 from ..settings.schema import FbankSettings
 from .audio import Recordings
 from .fbank import Fbank
-from .tables import write_table
+from .tables import place_of, write_table
 
 
 def make_fbank(data_dir: Path, out_dir: Path, settings: FbankSettings, device: str) -> None:
@@ -39,7 +39,7 @@ def make_fbank(data_dir: Path, out_dir: Path, settings: FbankSettings, device: s
     ) as writer:
         for i, utt in progress(enumerate(recordings.ids), len(recordings), "utterances"):
             if recordings.num_samples[i] < fbank.length:
-                raise RecipeError(f"{data_dir}/wav.scp:{i + 1}: {utt}: too short for one frame: take the line out")
+                raise RecipeError(f"{place_of(data_dir / 'wav.scp', i, utt)}: {utt}: too short for one frame: take the line out")
             feats = fbank(torch.from_numpy(recordings.read(i)).to(device)[None])[0]
             writer(utt, feats.cpu().numpy())
             num_frames[utt] = len(feats)

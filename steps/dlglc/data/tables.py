@@ -61,7 +61,14 @@ def read_table(path: str | Path) -> dict[str, str]:
 
 
 def write_table(path: str | Path, table: Mapping[str, object]) -> None:
-    """Write a table sorted by key (by code point, as the C locale sorts). The file is complete or not there at all."""
+    """Write a table sorted by key (by code point, as the C locale sorts). The file is complete or not there at all.
+
+    Raises:
+        RecipeError: a key is empty or has blanks in it, which no reader of the table could tell from the value.
+    """
+    blank = next((key for key in table if re.search(r"\s", key) or not key), None)
+    if blank is not None:
+        raise RecipeError(f"{path}: '{blank}' cannot be the key of a table: give it a name without blanks")
     write_lines(path, (f"{key} {table[key]}" for key in sorted(table)))
 
 

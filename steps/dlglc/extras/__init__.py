@@ -1,1 +1,1 @@
-"""Tools that run.sh never calls: calibration and fusion, intervals by bootstrap, PLDA files of Kaldi."""
+"""Tools that run.sh never calls: calibration and fusion, bootstrap intervals, Kaldi's PLDA files."""

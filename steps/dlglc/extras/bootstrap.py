@@ -1,12 +1,14 @@
-"""Confidence intervals of error rates by resampling speakers, and of the difference of two systems on the same trials.
+"""Confidence intervals of error rates, and of differences between systems, by a bootstrap over speakers.
 
-Trials that share a speaker are not independent, so speakers are drawn, not trials (Bolle, Ratha and Pankanti, "The
+Trials that share a speaker are not independent. So speakers are drawn, not trials (Bolle, Ratha and Pankanti, "The
 subsets bootstrap", Computer Vision and Image Understanding 93, 2004; Poh, Martin and Bengio, IEEE TPAMI 29(3), 2007).
-A nontarget trial has two speakers, and a bootstrap that resamples one of them gives intervals that are too narrow (Li,
-Tang, Li and Zhang, ICB 2009): it weighs the product of both speakers' numbers of draws, as in the bootstrap of
-U-statistics and Owen's pigeonhole bootstrap (Annals of Applied Statistics 1(2), 2007). A target trial has one speaker,
-and weighs his number of draws: a speaker drawn twice brings his trials twice, and two copies of him do not make
-nontarget trials of each other.
+
+A nontarget trial has two speakers. Its weight is the product of the numbers of draws of both speakers, as in the
+bootstrap of U-statistics and in Owen's pigeonhole bootstrap (Annals of Applied Statistics 1(2), 2007). A bootstrap that
+resamples only one of the two speakers gives intervals that are too narrow (Li, Tang, Li and Zhang, ICB 2009).
+
+A target trial has one speaker. Its weight is the number of draws of this speaker. A speaker who is drawn twice has each
+target trial twice, but no nontarget trials between the two copies.
 """
 
 from collections.abc import Iterator
@@ -21,8 +23,8 @@ class Resampler:
     """The ROC of one system under draws of speakers.
 
     Args:
-        curve: of all trials.
-        enrol, test: (T,) speaker numbers 0 to S-1 of each trial, equal exactly where the trial is a target.
+        curve: ROC of all trials.
+        enrol, test: (T,) speaker numbers 0 to S-1 of each trial. They are equal exactly if it is a target trial.
     """
 
     def __init__(self, curve: Roc, enrol: Array, test: Array):
@@ -31,10 +33,13 @@ class Resampler:
         self.missed, self.rejected = curve.counts()
 
     def rates(self, draws: Array) -> tuple[Array, Array] | None:
-        """P_miss and P_fa at the curve's corners; None where a kind of trial is not drawn at all.
+        """P_miss and P_fa at the corners of the ROC under one draw of speakers.
 
         Args:
             draws: (S,) int, how often each speaker is drawn.
+
+        Returns:
+            (K,) and (K,); None if no target trial or no nontarget trial is drawn.
         """
         target = np.append(0, np.cumsum(draws[self.speaker]))
         nontarget = np.append(0, np.cumsum(draws[self.enrol] * draws[self.test]))
@@ -44,7 +49,7 @@ class Resampler:
 
 
 def draw_speakers(count: int, seed: int) -> Iterator[Array]:
-    """Endless draws of `count` speakers with replacement, as (count,) numbers of draws of each."""
+    """Draw `count` speakers with replacement, again and again: (count,) numbers of draws of each speaker."""
     rng = np.random.default_rng(seed)
     while True:
         yield np.bincount(rng.integers(count, size=count), minlength=count)
@@ -60,13 +65,14 @@ def bootstrap(
     draws: int,
     seed: int,
 ) -> Array:
-    """Error rates under draws of speakers, the same draws for every system.
+    """Error rates under draws of speakers. All systems have the same draws.
 
     Args:
-        curves: of M systems on the same T trials.
-        enrol, test: (T,) speakers of each trial, any hashable kind; equal exactly where the trial is a target.
+        curves: ROCs of M systems on the same T trials.
+        enrol, test: (T,) speakers of each trial, of any sortable type. They are equal exactly if it is a target trial.
         p_targets, c_miss, c_fa: operating points of minDCF.
-        draws, seed: their number, and what they depend on. Draws without a target or without a nontarget are replaced.
+        draws: number of draws. A draw without target trials or without nontarget trials is replaced.
+        seed: of the draws.
 
     Returns:
         (M, draws, 1 + number of p_targets): EER in percent, then minDCF at each point.
@@ -89,6 +95,6 @@ def bootstrap(
 
 
 def interval(values: Array, level: float = 0.95) -> list[float]:
-    """The middle `level` of the draws (percentile interval), as [low, high]."""
+    """Percentile interval [low, high], which contains the share `level` of the values."""
     bounds: list[float] = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]).round(5).tolist()
     return bounds

@@ -21,10 +21,11 @@ class Calibration:
     """LLR = offset + weights · inputs, natural logarithm.
 
     Attributes:
-        p_target: prior that the training weighed both kinds of trials for.
+        p_target: prior for which the training weighted target and nontarget trials.
         scores, quality: names of the score files and of the quality measures, in the order of the inputs.
-        weights: of each score, then of the lesser and the greater logarithm of both sides for each quality measure.
-        offset: added to all.
+        weights: one for each score; then two for each quality measure, for the smaller and the larger logarithm of both
+            sides.
+        offset: a constant.
     """
 
     p_target: float
@@ -43,20 +44,21 @@ def fit(inputs: Array, target: Array, p_target: float, ridge: float) -> tuple[Ar
     """Prior-weighted linear logistic regression (Brümmer et al., "Fusion of heterogeneous speaker recognition systems",
     IEEE TASLP 15(7), 2007).
 
-    Minimises, with o = llr + logit(p_target), p_target mean_target ln(1 + exp(-o)) + (1 - p_target) mean_nontarget
-    ln(1 + exp(o)) + ridge/2 |w|², where w are the weights of the inputs at variance 1.
+    With o = llr + logit(p_target), it minimises
+        p_target mean_target ln(1 + exp(-o)) + (1 - p_target) mean_nontarget ln(1 + exp(o)) + ridge/2 |w|²,
+    where w are the weights of the inputs scaled to variance 1.
 
     Args:
         inputs: (T, K).
-        target: (T,) bool.
-        p_target: where the ratios will be used, 0 to 1.
-        ridge: above 0; keeps the weights finite where the inputs separate the two kinds of trials.
+        target: (T,) bool, whether each trial is a target trial.
+        p_target: prior at which the ratios will be used, between 0 and 1.
+        ridge: above 0. It keeps the weights finite if the inputs separate the two kinds of trials without an error.
 
     Returns:
         (K,) weights and the offset.
 
     Raises:
-        RecipeError: a class is missing.
+        RecipeError: one kind of trial is missing.
     """
     if target.all() or not target.any():
         kind = "nontarget" if target.all() else "target"
@@ -64,7 +66,7 @@ def fit(inputs: Array, target: Array, p_target: float, ridge: float) -> tuple[Ar
     mean, deviation = inputs.mean(0), inputs.std(0)
     deviation[deviation < 1e-12 * (1 + abs(mean))] = 1.0
     share = np.where(target, p_target / target.sum(), (1 - p_target) / (~target).sum())
-    # scikit-learn's objective is C · (weighted sum of losses) + |weights|²/2; its intercept holds the prior's logit.
+    # scikit-learn minimises C · (weighted sum of losses) + |weights|²/2. Its intercept includes logit(p_target).
     model = LogisticRegression(C=1 / ridge, solver="newton-cholesky", tol=1e-8, max_iter=200)
     model.fit((inputs - mean) / deviation, target, sample_weight=share)
     weights = model.coef_[0] / deviation
@@ -72,20 +74,20 @@ def fit(inputs: Array, target: Array, p_target: float, ridge: float) -> tuple[Ar
 
 
 def read_inputs(scores: list[Path], quality: list[Path], enrol: list[str], test: list[str], trials: Path) -> Array:
-    """What the regression sees of every trial.
+    """The inputs of the regression for every trial.
 
     Args:
         scores: score files.
-        quality: tables `utterance value`, e.g. utt2dur, values above 0; or an embedding .scp, for the norms.
+        quality: tables of `utterance value` lines with values above 0 (utt2dur), or an embedding .scp, for the norms.
         enrol, test: the trials' ids.
-        trials: the file that these are from, for messages.
+        trials: the file that the trials are from, for messages.
 
     Returns:
-        (T, K), K = number of score files + 2 · number of quality measures: logarithms of the lesser and the greater
-        value of both sides, as a score does not depend on which side is which.
+        (T, K) with K = number of score files + 2 · number of quality measures. A quality measure gives the logarithms
+        of the smaller and the larger value of both sides, because both sides of a trial can be exchanged.
 
     Raises:
-        RecipeError: a missing score, an utterance without a value, a value that is not a number above 0.
+        RecipeError: a score is missing or not finite, an utterance has no value, or a value is not a number above 0.
     """
     columns = [read_scores(path, enrol, test, trials) for path in scores]
     for path, column in zip(scores, columns):
@@ -96,14 +98,14 @@ def read_inputs(scores: list[Path], quality: list[Path], enrol: list[str], test:
         values = read_quality(path)
         for line, utt in ((line, utt) for line, pair in enumerate(zip(enrol, test), 1) for utt in pair):
             if utt not in values:
-                raise RecipeError(f"{trials}:{line}: no value for '{utt}' in {path}: add it")
+                raise RecipeError(f"{trials}:{line}: no value for '{utt}' in {path}: add a line")
         sides = [np.log([values[utt] for utt in names]) for names in (enrol, test)]
         columns += [np.minimum(*sides), np.maximum(*sides)]
     return np.stack(columns, axis=1)
 
 
 def read_quality(path: Path) -> dict[str, float]:
-    """Utterances and their values above 0, of a table or of an embedding .scp (the norms)."""
+    """Utterances and their values, from a table or (the norms) from an embedding .scp."""
     if path.suffix == ".scp":
         ids, matrix = read_embeddings(path)
         return dict(zip(ids, np.maximum(np.linalg.norm(matrix, axis=1), 1e-12).tolist()))
@@ -119,7 +121,7 @@ def read_quality(path: Path) -> dict[str, float]:
 
 
 def save(path: Path, model: Calibration) -> None:
-    """Write as JSON."""
+    """Write a calibration as JSON."""
     write_text(path, json.dumps(asdict(model), indent=1) + "\n")
 
 
@@ -127,7 +129,7 @@ def load(path: Path) -> Calibration:
     """Read what save wrote.
 
     Raises:
-        RecipeError: missing or damaged file.
+        RecipeError: the file is missing or damaged.
     """
     try:
         model = Calibration(**json.loads(Path(path).read_text(encoding="utf-8")))

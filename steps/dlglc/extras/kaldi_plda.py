@@ -1,14 +1,15 @@
 """PLDA models in the three files of Kaldi's recipes: mean.vec, transform.mat (the LDA) and plda.
 
-Kaldi's <Plda> object (src/ivector/plda.cc) holds the mean of the length-normalised vectors, the transform that makes
-W = I and B diagonal, and the diagonal psi: scoring/plda.py's mu, diagonal' and psi. Its ivector-plda-scoring normalises
-the length a second time after the transform, unless told --normalize-length=false, which is what score_trials.py
-computes.
+Kaldi's <Plda> object (src/ivector/plda.cc) has the mean of the length-normalised vectors, the transform that makes
+W = I and B diagonal, and the diagonal psi. These are mu, diagonal' and psi of scoring/plda.py.
 
-Parsed here because kaldiio has no <Plda> and takes a text vector whose first value is whole for one of integers.
+Kaldi's ivector-plda-scoring normalises the length a second time after the transform. With --normalize-length=false it
+gives the scores of score_trials.py.
+
+The files are parsed here because kaldiio cannot read <Plda>, and reads a text vector as integers if its first value is
+a whole number.
 """
 
-import os
 import re
 from pathlib import Path
 
@@ -16,34 +17,33 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import RecipeError
+from ..files import whole_file
 from ..scoring.plda import Plda
 
 FILES = ("mean.vec", "transform.mat", "plda")
 
 
 def save_kaldi_plda(path: Path, model: Plda) -> None:
-    """Write FILES into a directory, binary; transform.mat has a last column for the offset only where there is one."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Write the three files into a directory, binary. transform.mat has a last column only if there is an offset."""
     offset = -model.centre[:, None] if np.abs(model.centre).max() > 1e-9 else np.empty((len(model.centre), 0))
     plda = b"<Plda> " + b"".join(_binary(a) for a in (model.mu, model.diagonal.T, model.psi)) + b"</Plda> "
     for name, content in zip(FILES, (_binary(model.mean), _binary(np.hstack([model.lda.T, offset])), plda)):
-        part = path / f"{name}.tmp"
-        part.write_bytes(b"\0B" + content)
-        os.replace(part, path / name)
+        with whole_file(path / name) as file:
+            file.write(b"\0B" + content)
 
 
 def load_kaldi_plda(path: Path) -> Plda:
-    """Read FILES, binary or text, of single or double precision.
+    """Read the three files, binary or text, of single or double precision.
 
     Raises:
-        RecipeError: a missing or damaged file, or files that do not fit together.
+        RecipeError: a file is missing or damaged, or the files do not fit together.
     """
     (mean,), (transform,), (mu, diagonal, psi) = (_load(path / name) for name in FILES)
     dimension = len(psi)
     fits = transform.shape in ((dimension, len(mean)), (dimension, len(mean) + 1))
     if not fits or mu.shape != psi.shape or diagonal.shape != (dimension, dimension):
         shapes = f"mean.vec {mean.shape}, transform.mat {transform.shape}, plda {diagonal.shape}"
-        raise RecipeError(f"{path}: files that do not fit together: {shapes}")
+        raise RecipeError(f"{path}: the three files do not fit together: {shapes}")
     centre = -transform[:, len(mean)] if transform.shape[1] > len(mean) else np.zeros(dimension)
     return Plda(mean, transform[:, : len(mean)].T, centre, mu, diagonal.T, psi)
 
@@ -78,7 +78,7 @@ def _read_binary(data: bytes) -> list[Array]:
     at, arrays = 0, []
     while at < len(data):
         dtype, axes = np.dtype({b"D": "<f8", b"F": "<f4"}[data[at : at + 1]]), {b"V": 1, b"M": 2}[data[at + 1 : at + 2]]
-        # After the kind and a blank, each size is an int32 behind a byte that tells its length.
+        # Behind the type and a blank, each size is an int32 after a byte with its length.
         shape = [int.from_bytes(data[at + 4 + 5 * axis : at + 8 + 5 * axis], "little") for axis in range(axes)]
         at += 3 + 5 * axes
         arrays.append(np.frombuffer(data, dtype, int(np.prod(shape)), at).reshape(shape).astype(np.float64))
@@ -90,6 +90,6 @@ def _read_text(text: str) -> list[Array]:
     arrays = []
     for block in re.findall(r"\[(.*?)\]", text, re.DOTALL):
         rows = [np.array(line.split(), dtype=np.float64) for line in block.splitlines() if line.strip()]
-        # A matrix ends the line after its opening bracket.
+        # In a matrix, the line ends after the opening bracket.
         arrays.append(np.stack(rows) if block.lstrip(" ").startswith("\n") else rows[0])
     return arrays

@@ -29,7 +29,11 @@ def experiment_page(exp_dir: Path, data: Path | None) -> str:
     """
     unlabelled = unlabelled_section(exp_dir, data)
     scored = not unlabelled or any(exp_dir.glob("*/scores"))
-    records = [{"trials": trial_list(data, record["backend"]), **record} for record in read_experiment(exp_dir)] if scored else []
+    records = (
+        [{"trials": trial_list(data, record["backend"]), **record} for record in read_experiment(exp_dir)]
+        if scored
+        else []
+    )
     table = results_table(records) if records else unlabelled[1]
     results = [
         "EER and minDCF are on the evaluation trials. True speakers are used for this report only. NMI and purity are "

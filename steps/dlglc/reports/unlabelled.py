@@ -73,5 +73,7 @@ def listen_section(system: Path, data: Path | None, most: int = 20) -> list[str]
         if cluster in clusters
     ]
     title = f"### Listen to {system.name}'s largest clusters"
-    text = "The most central utterance, a middle one and the farthest one of each cluster. One voice in all three is good."
+    text = (
+        "The most central utterance, a middle one and the farthest one of each cluster. One voice in all three is good."
+    )
     return [title, text, markdown_table(["cluster", "place", "utterance", "file"], rows, left=4)]

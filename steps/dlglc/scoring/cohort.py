@@ -32,11 +32,11 @@ def cohort_statistics(x: Array, cohort: Array, top: int) -> tuple[Array, Array]:
     def tile(start: int) -> None:
         scores = x[start : start + rows] @ cohort.T
         scores.partition(len(cohort) - top, axis=1)
-        best = np.sort(scores[:, len(cohort) - top :], axis=1)  # sorted, so that their sum is always rounded in the same way
+        best = np.sort(scores[:, len(cohort) - top :], axis=1)  # sorted: then their sum is always rounded the same way
         mean[start : start + rows] = best.mean(1)
         deviation[start : start + rows] = _deviation(best.var(1))
 
-    # Each thread computes a tile. BLAS threads would only share the product, but the selection costs as much time.
+    # Each thread computes a tile. BLAS threads would share the product only, and the selection takes as much time.
     threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
     with threadpool_limits(1, "blas"), ThreadPool(threads) as pool:
         pool.map(tile, range(0, len(x), rows), chunksize=1)

@@ -129,7 +129,7 @@ def convex_hull(missed: Array, rejected: Array) -> Array:
 
 
 def cllr(scores: Array, target: Array) -> float:
-    """Cost of log-likelihood ratios in bits (Brümmer and du Preez, 2006). 0 is perfect; ratios that are all 0 have 1."""
+    """Cost of log-likelihood ratios in bits (Brümmer and du Preez, 2006). 0 is perfect, ratios of 0 have cost 1."""
     miss, false_alarm = np.logaddexp(0, -scores[target]).mean(), np.logaddexp(0, scores[~target]).mean()
     return float((miss + false_alarm) / (2 * math.log(2)))
 
@@ -169,7 +169,9 @@ def summary(
         RecipeError: an operating point is not valid.
     """
     if not all(0 < p < 1 for p in p_targets) or min(c_miss, c_fa) <= 0:
-        raise RecipeError(f"p_target {p_targets}, costs {c_miss} and {c_fa}: p_target must be between 0 and 1, costs above 0")
+        raise RecipeError(
+            f"p_target {p_targets}, costs {c_miss} and {c_fa}: p_target must be between 0 and 1, costs above 0"
+        )
     missed, rejected = curve.counts()
     hull = convex_hull(missed, rejected)
     p_miss, p_fa = rates(missed, rejected)

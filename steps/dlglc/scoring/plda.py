@@ -7,7 +7,6 @@ EM is exact. It needs only the number of utterances of each speaker and the sum 
 W = I and B is diagonal, all speakers are updated together, also if they have different numbers of utterances.
 """
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,12 +15,15 @@ from scipy.linalg import eigh
 
 from ..arrays import Array
 from ..errors import RecipeError
+from ..files import whole_file
 from ..vectors import group_means
 
 
 @dataclass
 class Plda:
-    """A trained model. With z = length_normalise(lda' (x - mean) - centre), u = diagonal' (z - mu) has W = I, B = diag(psi).
+    """A trained model: the vector u = diagonal' (z - mu) of an embedding x has W = I and B = diag(psi).
+
+    Here z = length_normalise(lda' (x - mean) - centre).
 
     Attributes:
         mean: (D,) mean of the training embeddings.
@@ -245,11 +247,8 @@ def adapt_plda(model: Plda, x: Array, within: float, between: float, mean_shift:
 
 def save_plda(path: str | Path, model: Plda) -> None:
     """Write all arrays as .npz."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".tmp.npz")
-    np.savez(part, **vars(model))
-    os.replace(part, path)
+    with whole_file(path) as file:
+        np.savez(file, **vars(model))
 
 
 def load_plda(path: str | Path) -> Plda:

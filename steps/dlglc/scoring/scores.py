@@ -53,7 +53,7 @@ def read_scores(path: Path, enrol: list[str], test: list[str], trials: Path) -> 
         except (IndexError, ValueError):
             raise RecipeError(f"{path}:{number}: expected 'enrol test score', found {line!r}") from None
         if (earlier := found.setdefault(pair, score)) is not score and earlier != score:
-            raise RecipeError(f"{path}:{number}: {' '.join(pair)} has another score on an earlier line: score the trials again")
+            raise RecipeError(f"{path}:{number}: {' '.join(pair)} has another score on an earlier line: score again")
     try:
         return np.array([found[pair] for pair in zip(enrol, test)])
     except KeyError:

@@ -3,24 +3,16 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 
+from dlglc.data.arks import read_embeddings
 from dlglc.data.tables import read_table, read_trials
+from trials import draw_trials
 
 SMALL = ["--speakers", "3", "--utterances", "3", "--eval-speakers", "4", "--eval-utterances", "3"]
-
-
-def command(root, script, *words, check=True):
-    done = subprocess.run(
-        [sys.executable, root / "local" / script, *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert not check or done.returncode == 0, done.stderr
-    return done
 
 
 def hashes(folder):
@@ -32,11 +24,14 @@ def hashes(folder):
 
 
 @pytest.fixture(scope="module")
-def mini(root, tmp_path_factory):
+def mini(script, once):
     """(corpus directory, data directory) of a small corpus; tests must not change it."""
-    top = tmp_path_factory.mktemp("mini")
-    command(root, "prepare_mini.py", "corpus", top / "corpus", *SMALL, "--nj", 1)
-    command(root, "prepare_mini.py", "data", top / "corpus", top / "data")
+
+    def make(top):
+        script("local/prepare_mini.py", "corpus", top / "corpus", *SMALL, "--nj", 1)
+        script("local/prepare_mini.py", "data", top / "corpus", top / "data")
+
+    top = once("mini", make)
     return top / "corpus", top / "data"
 
 
@@ -52,16 +47,16 @@ def test_audio(mini):
         assert -40 < 20 * np.log10(x.std()) < -10, f"{file} is silent or too loud"
 
 
-def test_same_bytes_in_any_number_of_processes_and_at_any_path(root, mini, tmp_path):
+def test_same_bytes_in_any_number_of_processes_and_at_any_path(script, mini, tmp_path):
     corpus = tmp_path / ("a-path-longer-than-the-buffers-of-the-library" * 4) / "corpus"
-    command(root, "prepare_mini.py", "corpus", corpus, *SMALL, "--nj", 3)
+    script("local/prepare_mini.py", "corpus", corpus, *SMALL, "--nj", 3)
     assert hashes(corpus) == hashes(mini[0])
 
 
-def test_speakers_differ_and_another_seed_is_another_corpus(root, mini, tmp_path):
+def test_speakers_differ_and_another_seed_is_another_corpus(script, mini, tmp_path):
     voices = [path.read_text().split("name m0")[1] for path in sorted((mini[0] / "voices").iterdir())]
     assert len(set(voices)) == 7
-    command(root, "prepare_mini.py", "corpus", tmp_path / "corpus", *SMALL, "--seed", 1)
+    script("local/prepare_mini.py", "corpus", tmp_path / "corpus", *SMALL, "--seed", 1)
     old, new = hashes(mini[0]), hashes(tmp_path / "corpus")
     assert old.keys() == new.keys()
     assert all(old[name] != new[name] for name in old if name.endswith(".wav"))
@@ -106,12 +101,8 @@ def test_trials_follow_the_documented_recipe(mini):
     assert cross == 4 * 9
 
 
-def test_trial_recipe_is_fixed(root):
+def test_trial_recipe_is_fixed():
     """A list once published must never change: it is pinned here by its digest."""
-    try:
-        from trials import draw_trials
-    finally:
-        sys.path.pop(0)
     utt2spk = {f"s{s}-{u:02d}": f"s{s}" for s in range(6) for u in range(8)}
     lines = draw_trials(utt2spk, {f"s{s}": "fm"[s % 2] for s in range(6)}, 10, 7)
     kinds = [line.split()[2] for line in lines]
@@ -119,12 +110,12 @@ def test_trial_recipe_is_fixed(root):
     assert hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] == "cdc4f1f3b9ba693c"
 
 
-def test_finished_corpus_is_reused_and_half_made_one_is_rebuilt(root, mini, tmp_path):
+def test_finished_corpus_is_reused_and_half_made_one_is_rebuilt(script, mini, tmp_path):
     corpus = tmp_path / "corpus"
     shutil.copytree(mini[0], corpus)
     whole = hashes(corpus)
     times = {path: path.stat().st_mtime_ns for path in corpus.rglob("*.wav")}
-    assert "reused" in command(root, "prepare_mini.py", "corpus", corpus, *SMALL).stdout
+    assert "reused" in script("local/prepare_mini.py", "corpus", corpus, *SMALL).stdout
     assert times == {path: path.stat().st_mtime_ns for path in corpus.rglob("*.wav")}
 
     # A run that was stopped: no stamp, its mark, a file cut short, another missing, one that does not belong.
@@ -133,52 +124,50 @@ def test_finished_corpus_is_reused_and_half_made_one_is_rebuilt(root, mini, tmp_
     (corpus / "train/m001/m001-u001.wav").write_bytes(b"RIFF")
     (corpus / "eval/m004/m004-u001.wav").unlink()
     (corpus / "eval/m004/m004-u009.wav").write_bytes(b"RIFF")
-    done = command(root, "prepare_mini.py", "data", corpus, tmp_path / "data", check=False)
+    done = script("local/prepare_mini.py", "data", corpus, tmp_path / "data", check=False)
     assert done.returncode == 1 and "no finished mini corpus" in done.stderr
-    command(root, "prepare_mini.py", "corpus", corpus, *SMALL)
+    script("local/prepare_mini.py", "corpus", corpus, *SMALL)
     assert hashes(corpus) == whole
 
     # A finished one that lost a file, asked for with other settings.
     (corpus / "train/m001/m001-u001.wav").unlink()
-    command(root, "prepare_mini.py", "corpus", corpus, *SMALL, "--utterances", "1")
+    script("local/prepare_mini.py", "corpus", corpus, *SMALL, "--utterances", "1")
     assert json.loads((corpus / "corpus.json").read_text())["settings"]["train"] == [3, 1]
     assert sorted(path.name for path in corpus.glob("train/*/*")) == [f"m00{i}-u001.wav" for i in (1, 2, 3)]
 
 
-def test_data_is_reused_and_rewritten_when_half_made(root, mini, tmp_path):
+def test_data_is_reused_and_rewritten_when_half_made(script, mini, tmp_path):
     data = tmp_path / "data"
-    command(root, "prepare_mini.py", "data", mini[0], data)
+    script("local/prepare_mini.py", "data", mini[0], data)
     whole = hashes(data)
     assert whole.keys() == hashes(mini[1]).keys()
-    assert "reused" in command(root, "prepare_mini.py", "data", mini[0], data).stdout
+    assert "reused" in script("local/prepare_mini.py", "data", mini[0], data).stdout
     (data / "eval/trials").unlink()
     (data / "train/utt2dur").write_text("m001-u001 1\n")
-    command(root, "prepare_mini.py", "data", mini[0], data)
+    script("local/prepare_mini.py", "data", mini[0], data)
     assert hashes(data) == whole
 
 
-def test_mistakes_are_named(root, tmp_path):
-    done = command(root, "prepare_mini.py", "corpus", tmp_path / "c", "--eval-speakers", 1, check=False)
+def test_mistakes_are_named(script, tmp_path):
+    done = script("local/prepare_mini.py", "corpus", tmp_path / "c", "--eval-speakers", 1, check=False)
     assert done.returncode == 1 and "--eval-speakers 1: must be 2 or more" in done.stderr
-    done = command(root, "prepare_mini.py", "corpus", tmp_path / "c", "--nj", 0, check=False)
+    done = script("local/prepare_mini.py", "corpus", tmp_path / "c", "--nj", 0, check=False)
     assert done.returncode == 1 and "--nj 0" in done.stderr
-    done = command(root, "prepare_mini.py", "data", tmp_path / "nowhere", tmp_path / "d", check=False)
+    done = script("local/prepare_mini.py", "data", tmp_path / "nowhere", tmp_path / "d", check=False)
     assert done.returncode == 1 and "nowhere: no finished mini corpus" in done.stderr
-    assert command(root, "prepare_mini.py", "corpse", tmp_path / "c", check=False).returncode == 2
+    assert script("local/prepare_mini.py", "corpse", tmp_path / "c", check=False).returncode == 2
 
 
-def test_the_data_of_others_is_left_alone(root, tmp_path):
+def test_the_data_of_others_is_left_alone(script, tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train/precious").write_text("x")
-    done = command(root, "prepare_mini.py", "corpus", tmp_path, *SMALL, check=False)
+    done = script("local/prepare_mini.py", "corpus", tmp_path, *SMALL, check=False)
     assert done.returncode == 1 and f"{tmp_path}/train: already there" in done.stderr
     assert (tmp_path / "train/precious").exists()
 
 
-def test_mfcc_baseline(root, mini, tmp_path):
-    from dlglc.data.arks import read_embeddings
-
-    command(root, "mfcc_baseline.py", mini[1] / "eval", tmp_path)
+def test_mfcc_baseline(script, mini, tmp_path):
+    script("local/mfcc_baseline.py", mini[1] / "eval", tmp_path)
     ids, matrix = read_embeddings(tmp_path / "embedding.scp")
     assert ids == list(read_table(mini[1] / "eval/wav.scp"))
     assert matrix.shape == (12, 60)
@@ -186,7 +175,7 @@ def test_mfcc_baseline(root, mini, tmp_path):
     np.testing.assert_allclose(matrix.std(axis=0), 1, atol=1e-4)
 
 
-def test_help_is_the_docstring(root):
-    for script in ("prepare_mini.py", "prepare_noise.py", "mfcc_baseline.py"):
-        text = command(root, script, "--help").stdout
+def test_help_is_the_docstring(script):
+    for name in ("prepare_mini.py", "prepare_noise.py", "mfcc_baseline.py"):
+        text = script(f"local/{name}", "--help").stdout
         assert "Example" in text and "Writes" in text

@@ -4,7 +4,6 @@ import hashlib
 import http.server
 import shutil
 import subprocess
-import sys
 import tarfile
 import threading
 import zipfile
@@ -17,14 +16,8 @@ import soundfile
 
 from dlglc.data.augment import Augmenter
 from dlglc.data.tables import read_table
-
-
-def command(root, *words, check=True):
-    done = subprocess.run(
-        [sys.executable, root / "local/prepare_noise.py", *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert not check or done.returncode == 0, done.stderr
-    return done
+from dlglc.settings import load_settings
+from dlglc.settings.schema import AugmentSettings
 
 
 def hashes(folder):
@@ -32,9 +25,12 @@ def hashes(folder):
 
 
 @pytest.fixture(scope="module")
-def speech(tmp_path_factory):
+def speech(once):
     """A data directory of ten recordings: five files, and five packed in an ark."""
-    folder = tmp_path_factory.mktemp("speech")
+    return once("ten_recordings", write_speech)
+
+
+def write_speech(folder):
     rng = np.random.default_rng(0)
     lines = []
     for i in range(5):
@@ -46,14 +42,12 @@ def speech(tmp_path_factory):
             writer[f"u{i}"] = 16000, (rng.standard_normal(20000) * 1000).astype(np.int16)
     lines += (folder / "packed.scp").read_text().splitlines(keepends=True)
     (folder / "wav.scp").write_text("".join(lines))
-    return folder
 
 
 @pytest.fixture(scope="module")
-def made(root, speech, tmp_path_factory):
-    out = tmp_path_factory.mktemp("noise")
-    command(root, out, "--speech", speech)
-    return out
+def made(script, speech, once):
+    """The data directories of one run; tests must not change them."""
+    return once("noise", lambda out: script("local/prepare_noise.py", out, "--speech", speech))
 
 
 def test_data_directories(made):
@@ -92,35 +86,35 @@ def test_rooms_decay(made):
     assert 0.05 < min(times) < 0.2 and 0.5 < max(times) < 0.85
 
 
-def test_finished_is_reused_and_half_made_rebuilt_to_the_same_bytes(root, speech, made, tmp_path):
+def test_finished_is_reused_and_half_made_rebuilt_to_the_same_bytes(script, speech, made, tmp_path):
     shutil.copytree(made, tmp_path / "copy")
-    assert "reused" in command(root, tmp_path / "copy", "--speech", speech).stdout
+    assert "reused" in script("local/prepare_noise.py", tmp_path / "copy", "--speech", speech).stdout
     (tmp_path / "copy/noise.json").unlink()
     (tmp_path / "copy/noise.unfinished").write_text("")
     (tmp_path / "copy/rirs/wav/rir-0001.wav").unlink()
     (tmp_path / "copy/noise/wav/noise-0001.wav").write_bytes(b"RIFF")
-    command(root, tmp_path / "copy", "--speech", speech)
+    script("local/prepare_noise.py", tmp_path / "copy", "--speech", speech)
     assert hashes(tmp_path / "copy") == hashes(made)
     assert not (tmp_path / "copy/noise.unfinished").exists()
 
 
-def test_another_seed_without_speech(root, made, tmp_path):
-    done = command(root, tmp_path, "--seed", 1)
+def test_another_seed_without_speech(script, made, tmp_path):
+    done = script("local/prepare_noise.py", tmp_path, "--seed", 1)
     assert "no babble" in done.stdout
     assert set(read_table(tmp_path / "noise/utt2spk").values()) == {"noise", "music"}
     old, new = hashes(made), hashes(tmp_path)
     assert new.keys() < old.keys() and all(old[name] != new[name] for name in new)
 
 
-def test_mistakes_are_named(root, tmp_path):
-    done = command(root, tmp_path, "--speech", tmp_path / "nowhere", check=False)
+def test_mistakes_are_named(script, tmp_path):
+    done = script("local/prepare_noise.py", tmp_path, "--speech", tmp_path / "nowhere", check=False)
     assert done.returncode == 1 and "nowhere/wav.scp: no such file" in done.stderr
     assert not (tmp_path / "noise").exists()
-    done = command(root, tmp_path, "--seed", -1, check=False)
+    done = script("local/prepare_noise.py", tmp_path, "--seed", -1, check=False)
     assert done.returncode == 1 and "--seed -1" in done.stderr
     (tmp_path / "noise").mkdir()
     (tmp_path / "noise/wav.scp").write_text("musan-1 x.wav\n")
-    done = command(root, tmp_path, check=False)
+    done = script("local/prepare_noise.py", tmp_path, check=False)
     assert done.returncode == 1 and f"{tmp_path}/noise: already there" in done.stderr
     assert (tmp_path / "noise/wav.scp").exists()
 
@@ -184,24 +178,24 @@ def test_published_noise_is_downloaded_checked_and_augments(root, script, opensl
         assert "there already" in script(*where).stdout
 
     places = ["--musan", tmp_path / "musan", "--rirs-noises", tmp_path / "rirs", "--rirs-per-room", 5]
-    done = command(root, tmp_path / "data", *places)
+    done = script("local/prepare_noise.py", tmp_path / "data", *places)
     assert "3 clips, MUSAN has 930" in done.stdout and "2 rooms, 24 responses" in done.stdout
     assert Counter(read_table(tmp_path / "data/noise/utt2spk").values()) == {"noise": 3, "music": 3, "speech": 3}
     assert len(read_table(tmp_path / "data/rirs/wav.scp")) == 10
-    assert "reused" in command(root, tmp_path / "data", *places).stdout
+    assert "reused" in script("local/prepare_noise.py", tmp_path / "data", *places).stdout
     assert not (tmp_path / "data/noise/wav").exists()
     for part in ("noise", "rirs"):
         words = ["--no-feats", "--no-spk-sort", tmp_path / "data" / part]
         subprocess.run([root / "utils/validate_data_dir.sh", *words], check=True, capture_output=True)
-    augmenter = Augmenter(load_config("augment"), tmp_path / "data/noise", tmp_path / "data/rirs", 16000)
+    augmenter = Augmenter(load_settings(AugmentSettings), tmp_path / "data/noise", tmp_path / "data/rirs", 16000)
     assert len(augmenter.rirs) == 10 and set(augmenter.by_kind) == {"noise", "music", "speech"}
     plans = [augmenter.draw(np.random.default_rng(i), 16000) for i in range(40)]
     assert {plan[2] is None for plan in plans} == {True, False}
 
     # One of them synthetic, the other not; and folders that are something else.
-    command(root, tmp_path / "data", *places[2:])
+    script("local/prepare_noise.py", tmp_path / "data", *places[2:])
     assert set(read_table(tmp_path / "data/noise/utt2spk").values()) == {"noise", "music"}
-    done = command(root, tmp_path / "data", "--musan", tmp_path / "rirs", check=False)
+    done = script("local/prepare_noise.py", tmp_path / "data", "--musan", tmp_path / "rirs", check=False)
     assert done.returncode == 1 and "this is not MUSAN" in done.stderr
-    done = command(root, tmp_path / "data", "--rirs-noises", tmp_path / "musan", check=False)
+    done = script("local/prepare_noise.py", tmp_path / "data", "--rirs-noises", tmp_path / "musan", check=False)
     assert done.returncode == 1 and "this is not RIRS_NOISES" in done.stderr

@@ -6,9 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
-import time
 import zipfile
 
 import numpy as np
@@ -19,17 +17,19 @@ from dlglc.data import download
 from dlglc.data.audio import Recordings, packed_wav
 from dlglc.data.tables import read_table, read_trials
 from dlglc.errors import RecipeError
+from dlglc.settings import SCHEMAS, load_settings
 from standin import SMALL, make_tree
+from support import scripts
+from support.waiting import wait_for
 
 needs_av = pytest.mark.skipif(not importlib.util.find_spec("av"), reason="no av: pip install av to run this test")
 LISTS = ("trials", *(f"trials_vox1_{name}" for name in ("o", "e", "e_cleaned", "h", "h_cleaned")))
 
 
 @pytest.fixture(scope="module")
-def tree(speech, tmp_path_factory):
-    top = tmp_path_factory.mktemp("voxceleb") / "tree"
-    make_tree(top, speech)
-    return top
+def tree(speech, once):
+    """The stand-in; tests must not change it."""
+    return once("voxceleb_tree", lambda top: make_tree(top, speech))
 
 
 @pytest.fixture
@@ -142,11 +142,11 @@ def test_the_test_set_of_voxceleb2_never_trains(tree, prepare, tmp_path):
 def test_every_configuration_is_known(root):
     files = {str(p.relative_to(root / "conf/voxceleb")): p for p in (root / "conf/voxceleb").rglob("*.yaml")}
     assert {"dino.yaml", "dlglc.yaml", "cluster.yaml", "ecapa1024/dino.yaml", "1gpu/dino.yaml"} <= files.keys()
-    configs = {name: load_config(path.stem, path) for name, path in files.items()}
-    assert configs["dino.yaml"]["batch_size"] == configs["1gpu/dino.yaml"]["batch_size"] == 256
-    assert configs["1gpu/dino.yaml"]["accumulate"] == 4
-    assert configs["ecapa1024/dino.yaml"]["encoder"]["channels"] == 1024
-    assert configs["ecapa1024/dino.yaml"]["precision"] == "bfloat16"
+    settings = {name: load_settings(SCHEMAS[path.stem], path) for name, path in files.items()}
+    assert settings["dino.yaml"].batch_size == settings["1gpu/dino.yaml"].batch_size == 256
+    assert settings["1gpu/dino.yaml"].accumulate == 4
+    assert settings["ecapa1024/dino.yaml"].encoder.channels == 1024
+    assert settings["ecapa1024/dino.yaml"].precision == "bfloat16"
 
 
 def zip_tree(tree, folder, path):
@@ -211,7 +211,7 @@ def test_lists_are_downloaded_and_checked(tree, prepare, tmp_path):
     try:
         url = f"http://127.0.0.1:{server.server_port}"
         dead = prepare("corpus", copy, "--partial", "--url", "http://127.0.0.1:1", check=False)
-        assert dead.returncode == 1 and "no mirror delivers it" in dead.stderr
+        assert dead.returncode == 1 and "no mirror delivers this file" in dead.stderr
         (tmp_path / "work/trials").mkdir(parents=True, exist_ok=True)
         (tmp_path / "work/trials/veri_test2.txt.part").write_bytes((tmp_path / "site/veri_test2.txt").read_bytes()[:99])
         prepare("corpus", copy, "--partial", "--url", "http://127.0.0.1:1", "--url", url)
@@ -255,12 +255,12 @@ def test_m4a_is_packed_whole_and_damage_is_named(speech, prepare, script, tmp_pa
 
 
 @needs_av
-def test_a_missing_decoder_is_named_before_anything_starts(speech, prepare, script, tmp_path):
+def test_a_missing_decoder_is_named_before_anything_starts(speech, prepare, script, root, tmp_path):
     make_tree(tmp_path / "tree", speech, {**SMALL, "vox2_dev": (1, 1, 2)}, ending="m4a")
     prepare("corpus", tmp_path / "tree", "--partial")
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text("import sys\nsys.modules['av'] = None\n")
-    environment = {"PYTHONPATH": str(tmp_path / "hide")}
+    environment = {"PYTHONPATH": f"{tmp_path}/hide:{root}/steps"}
     words = ["--partial", "--work", tmp_path / "work"]
     where = [tmp_path / "tree", tmp_path / "local"]
     done = script("local/prepare_voxceleb.py", "data", *where, *words, check=False, env=environment)
@@ -294,7 +294,7 @@ def test_audio_in_place_gives_the_same_crops_as_packed(speech, prepare, script, 
         assert done.returncode == 1 and "cut short" in done.stderr
 
 
-def test_packing_that_was_killed_goes_on_and_ends_with_the_same_bits(tree, prepare, root, script, tmp_path):
+def test_packing_that_was_killed_goes_on_and_ends_with_the_same_bits(tree, prepare, script, tmp_path):
     prepare("corpus", tree, "--partial")
     prepare("data", tree, "--partial")
     source = tmp_path / "local/train"
@@ -305,11 +305,9 @@ def test_packing_that_was_killed_goes_on_and_ends_with_the_same_bits(tree, prepa
     wait = f"touch {tmp_path}/waiting; while ! test -e {tmp_path}/go; do sleep 0.02; done; cat {path} |"
     (source / "wav.scp").write_text("\n".join([*lines[:30], f"{utt} {wait}", *lines[31:]]) + "\n")
     out = tmp_path / "out"
-    command = [sys.executable, root / "steps/pack_audio.py", "--allow-pipes", source, out]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "waiting").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    words = ["steps/pack_audio.py", "--allow-pipes", source, out]
+    process = scripts.start(*words, stdout=subprocess.DEVNULL, start_new_session=True)
+    wait_for((tmp_path / "waiting").exists)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "wav.scp").exists()

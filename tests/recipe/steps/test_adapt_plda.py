@@ -58,7 +58,7 @@ def test_scales_come_from_the_configuration(world, script, tmp_path):
     [
         (["plda.npz", "narrow/embedding.scp"], ["4 dimensions", "trained on 10"]),
         (["gone.npz", "new/embedding.scp"], ["gone.npz", "steps/train_plda.py"]),
-        (["plda.npz", "new/embedding.scp", "--set", "adapt_within=0.9"], ["adapt_within 0.9", "at most 1"]),
+        (["plda.npz", "new/embedding.scp", "--set", "adapt_within=0.9"], ["adapt_within", "0.9", "at most 1"]),
     ],
 )
 def test_mistakes_are_named(world, script, tmp_path, options, words):

@@ -61,7 +61,7 @@ def test_calibrated_fused_and_helped_by_durations(sets, script, tmp_path):
         (["steps/train_calibration.py", "dev/targets", "out", "dev/one"], ["without a single nontarget"]),
         (
             ["steps/train_calibration.py", "dev/trials", "out", "dev/one", "--set", "calibration_prior=1.5"],
-            ["prior 1.5"],
+            ["calibration_prior", "not 1.5"],
         ),
         (["steps/calibrate_scores.py", "model", "out", "eval/two"], ["trained on scores one", "given two"]),
         (["steps/calibrate_scores.py", "model", "out", "eval/one", "--quality", "eval/utt2dur"], ["--quality none"]),

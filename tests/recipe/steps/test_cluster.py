@@ -7,9 +7,9 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from cluster import describe, merge, suspicions
-from cluster_quality import quality
+from dlglc.clusters.search import describe, merge, size_warnings
 from dlglc.data.arks import read_embeddings, write_embeddings
+from dlglc.reports.quality import cluster_quality
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -18,7 +18,7 @@ def test_quality_is_scikit_learns(seed):
     speakers = rng.integers(rng.integers(1, 40), size=300)
     clusters = np.where(rng.random(300) < rng.random(), speakers, rng.integers(1, 60, 300))
     table = contingency_matrix(clusters, speakers)
-    found = quality(clusters.astype(str).tolist(), speakers.astype(str).tolist())
+    found = cluster_quality(clusters.astype(str).tolist(), speakers.astype(str).tolist())
     assert found["nmi"] == pytest.approx(normalized_mutual_info_score(speakers, clusters), abs=1e-5)
     assert found["ari"] == pytest.approx(adjusted_rand_score(speakers, clusters), abs=1e-5)
     assert found["purity"] == pytest.approx(table.max(1).sum() / 300, abs=1e-5)
@@ -29,7 +29,7 @@ def test_quality_is_scikit_learns(seed):
 
 @pytest.mark.parametrize(("clusters", "speakers"), [("a", "x"), ("aaa", "xyz"), ("abc", "xxx"), ("abc", "xyz")])
 def test_quality_of_extremes(clusters, speakers):
-    found = quality(list(clusters), list(speakers))
+    found = cluster_quality(list(clusters), list(speakers))
     assert found["nmi"] == pytest.approx(normalized_mutual_info_score(list(speakers), list(clusters)), abs=1e-5)
     assert found["ari"] == pytest.approx(adjusted_rand_score(list(speakers), list(clusters)), abs=1e-5)
 
@@ -103,7 +103,7 @@ def test_whitening_finds_speakers_under_a_loud_channel(script, tmp_path):
     ],
 )
 def test_sizes_that_speak_of_something_wrong(sizes, wanted, words):
-    found = suspicions(np.array(sizes), wanted)
+    found = size_warnings(np.array(sizes), wanted)
     assert len(found) == len(words)
     assert all(word in line for word, line in zip(words, found))
 

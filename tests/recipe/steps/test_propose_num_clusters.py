@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlglc.data.arks import write_embeddings
-from propose_num_clusters import silhouette
+from dlglc.clusters.proposal import silhouette
 
 
 def unit(x):

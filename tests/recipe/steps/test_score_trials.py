@@ -90,7 +90,7 @@ def test_enrolment_from_another_scp(world, score, tmp_path):
     assert found[0] == pytest.approx(unit(X[2]) @ unit(X[20]), abs=1e-5)
 
 
-@pytest.mark.parametrize("way", ["book", "average"])
+@pytest.mark.parametrize("way", ["exact", "average"])
 def test_plda_of_models_and_its_normalisation(world, score, way):
     scp = world / "embedding.scp"
     options = ["--backend", "plda", "--plda", world / "plda.npz", "--enrol-utts", world / "spk2utt"]
@@ -98,7 +98,7 @@ def test_plda_of_models_and_its_normalisation(world, score, way):
     plda = load_plda(world / "plda.npz")
     u, a = plda.transform(X), plda.psi
     enrol = u[rows_of("s02-u0", "s02-u1", "s02-u2")]
-    n = 3 if way == "book" else 1
+    n = 3 if way == "exact" else 1
 
     def ratio(mean, n, test):
         v = a / (1 + n * a)
@@ -136,9 +136,9 @@ def test_a_cohort_smaller_than_top_n_is_taken_whole(world, script, tmp_path):
         ),
         (["--backend", "plda", "--plda", "utt2cluster"], ["utt2cluster", "not a PLDA model"]),
         (["--backend", "plda", "--plda", "gone.npz"], ["gone.npz", "steps/train_plda.py"]),
-        (["--top-n", -3], ["top_n -3"]),
+        (["--top-n", -3], ["top_n: must be", "not -3"]),
         (["--set", "whiten=0.5"], ["whiten needs --mean-from"]),
-        (["--set", "plda_enrolment=both"], ["'both'", "book or average"]),
+        (["--set", "plda_enrolment=both"], ["'both'", "exact or average"]),
     ],
 )
 def test_mistakes_are_named(world, script, tmp_path, options, words):

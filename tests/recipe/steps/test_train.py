@@ -194,10 +194,10 @@ def test_two_processes_train_one_model(tiny, dino, utt2cluster, tmp_path):
     ("settings", "words"),
     [
         (["head.outptus=3"], "Did you mean 'outputs'"),
-        (["optimiser.name=adam"], "choose sgd or adamw"),
-        (["precision=half"], "float32, bfloat16, float16"),
-        (["encoder.name=resnet"], "choose one of ecapa_tdnn"),
-        (["input=mfcc"], "choose wav or feats"),
+        (["optimiser.name=adam"], "must be sgd or adamw"),
+        (["precision=half"], "float32, bfloat16 or float16"),
+        (["encoder.name=resnet"], "must be ecapa_tdnn"),
+        (["input=mfcc"], "must be wav or feats"),
     ],
 )
 def test_wrong_settings_are_named_before_anything_starts(tiny, script, tmp_path, settings, words):

@@ -24,15 +24,13 @@ def speakers(count=20, each=15, dim=16, spread=0.3, seed=0):
 
 def test_a_common_offset_is_no_direction():
     """Far from the origin all directions are alike, unless the mean is subtracted."""
-    x, truth = speakers()
-    found = {}
-    for subtract in ("true", "false"):
-        words = settings("num_clusters=20", f"subtract_mean={subtract}")
-        found[subtract] = adjusted_rand_score(truth, cluster_embeddings(x + 1000, words, 0).labels)
-    assert found["true"] > 0.85
-    assert found["false"] < 0.5
-    at_origin = cluster_embeddings(x, settings("num_clusters=20"), 0).labels
-    assert adjusted_rand_score(truth, at_origin) == pytest.approx(found["true"], abs=0.05)
+    x, _ = speakers()
+    plain = cluster_embeddings(x, settings("num_clusters=20"), 0)
+    moved = cluster_embeddings(x + 100, settings("num_clusters=20"), 0)
+    assert adjusted_rand_score(plain.labels, moved.labels) > 0.95
+    assert moved.objective == pytest.approx(plain.objective, abs=0.01)
+    left = cluster_embeddings(x + 100, settings("num_clusters=20", "subtract_mean=false"), 0)
+    assert left.centroids @ np.full(16, 0.25) == pytest.approx(np.ones(20), abs=0.01)
 
 
 def test_whitening_finds_speakers_under_a_loud_channel():

@@ -1,16 +1,86 @@
 """What can be known of clusters without a label: sizes, stability, silhouette, and how recordings score."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.metrics import adjusted_rand_score
 
 from ..arrays import Array
+from ..clusters.proposal import silhouette
+from ..clusters.search import cluster_embeddings
+from ..data.arks import read_embeddings
+from ..data.tables import read_table
+from ..errors import RecipeError
+from ..files import write_lines, write_text
 from ..scoring.metrics import equal_error_rate, rates, roc
+from ..settings.schema import ClusterSettings
 from ..vectors import group_means, unit_length
-from .proposal import silhouette
 
 PAIRS = 20_000  # of utterances of one recording, and as many of different ones, that are scored
+
+
+def assess(
+    embedding_scp: Path,
+    cluster_dir: Path,
+    settings: ClusterSettings,
+    seed: int,
+    device: str | torch.device = "cpu",
+    data_dir: Path | None = None,
+    before: Path | None = None,
+) -> dict[str, Any]:
+    """Write CLUSTER_DIR/unlabelled.json and CLUSTER_DIR/listen.txt (steps/assess_clusters.py).
+
+    Args:
+        embedding_scp: embeddings of the training set.
+        cluster_dir: with their clusters, utt2cluster.
+        settings: that the clusters were made with.
+        seed: that they were made with.
+        device: where distances are computed.
+        data_dir: for recordings and sessions; None = nothing is known of them.
+        before: labels that the system was trained on; None = it was not trained on any.
+
+    Returns:
+        what unlabelled.json holds.
+
+    Raises:
+        RecipeError: an utterance without a cluster.
+    """
+    ids, points = read_embeddings(embedding_scp)
+    labels = labels_of(cluster_dir / "utt2cluster", ids)
+    found = describe_sizes(labels)
+    again = settings.model_copy(update={"num_clusters": found["num_clusters"], "ahc_from": 0})
+    found["seed_agreement"] = agreement(labels, cluster_embeddings(points, again, seed + 1, device).labels)
+    if before:
+        found["round_agreement"] = agreement(labels, labels_of(before, ids))
+    found["silhouette"] = mean_silhouette(points, labels)
+    sessions = sessions_of(data_dir, ids) if data_dir else None
+    if sessions:
+        found |= same_recording_eer(points, sessions, seed)
+    listen = (f"{cluster} {ids[row]} {place}" for cluster, row, place in to_listen(points, labels))
+    write_lines(cluster_dir / "listen.txt", listen)
+    write_text(cluster_dir / "unlabelled.json", json.dumps(found) + "\n")
+    return found
+
+
+def labels_of(path: Path, ids: list[str]) -> Array:
+    """Clusters of the utterances, in their order."""
+    table = read_table(path)
+    missing = next((utt for utt in ids if utt not in table), None)
+    if missing is not None:
+        raise RecipeError(f"{path}: no cluster for '{missing}': cluster these embeddings again")
+    return np.array([table[utt] for utt in ids])
+
+
+def sessions_of(data_dir: Path, ids: list[str]) -> list[str] | None:
+    """Session, or else recording, of the utterances; None where nothing is known of either."""
+    for name in ("utt2sess", "utt2reco"):
+        if (data_dir / name).exists():
+            table = read_table(data_dir / name)
+            return [table.get(utt, utt) for utt in ids]
+    return None
 
 
 def describe_sizes(labels: Array) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""The tables of RESULTS.md, from what the stages leave in an experiment directory."""
+
+import json
+
+import pytest
+
+from dlglc.reports.tables import describe_data, results_table, training_section, trial_list
+from dlglc.settings import load_settings, save_settings
+from dlglc.settings.schema import DlglcSettings
+
+
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [("cosine", "trials"), ("plda", "trials"), ("cosine_half", "trials_half"), ("plda_vox_hard", "trials_vox_hard")],
+)
+def test_the_list_of_a_score_file(tmp_path, backend, name):
+    assert trial_list(tmp_path, backend) == f"{tmp_path}/eval/{name}"
+    assert trial_list(None, backend) is None
+
+
+def test_the_headline_table():
+    record = {"system": "dino", "backend": "plda", "eer": 9.876, "mindcf_0.01": 0.5, "mindcf_0.05": 1.0}
+    record |= {"nmi": 0.9, "purity": None, "epochs": 3, "train_seconds": 12.6}
+    assert results_table([record]).splitlines()[2:] == [
+        "| dino | plda | 9.88 | 0.500 | 1.000 | 0.900 | – | 3 | 13 |",
+    ]
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A round as stage 5 leaves it, without gate_quality.jsonl."""
+    lines = [
+        {"epoch": 1, "lr": 0.1, "loss": 2.5, "gate": "off", "mixture_means": None, "data_wait": 0.1},
+        {"epoch": 2, "lr": 0.1, "loss": 1.25, "gate": "crossing", "mixture_means": [1, 2], "data_wait": 0.1},
+    ]
+    (tmp_path / "round1").mkdir()
+    (tmp_path / "round1/metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    save_settings(load_settings(DlglcSettings, None, ["scale=30.5"]), tmp_path / "round1/config.yaml")
+    (tmp_path / "round1/command").write_text("steps/train_dlglc.py data\n# git abc · a machine\n")
+    return tmp_path / "round1"
+
+
+def test_the_section_of_a_trained_system(trained):
+    head, table, configuration = training_section(trained)
+    assert head == "## round1"
+    assert table.splitlines()[0] == "| epoch | loss | gate |"
+    assert table.splitlines()[-1] == "| 2 | 1.25 | crossing |"
+    assert "scale: 30.5\n" in configuration
+    assert "steps/train_dlglc.py data\n# git abc · a machine" in configuration
+
+
+def test_a_round_has_the_precision_of_its_gate(trained):
+    (trained / "gate_quality.jsonl").write_text('{"epoch": 1, "kept": 1.0, "kept_right": 0.75}\n')
+    parts = training_section(trained)
+    assert len(parts) == 5
+    assert parts[3].splitlines()[-1] == "| 1 | 1 | 0.75 |"
+
+
+def test_a_system_that_was_not_trained_has_no_section(tmp_path):
+    assert training_section(tmp_path) == []
+
+
+def test_the_data_in_a_sentence(tmp_path):
+    assert describe_data(None) == describe_data(tmp_path) == ""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "train/utt2dur").write_text("a 1800.0\nb 3600.0\n")
+    (tmp_path / "eval/trials").write_text("a b target\na c nontarget\n")
+    (tmp_path / "eval/trials_hard").write_text("a b target\n")
+    said = describe_data(tmp_path)
+    assert "2 utterances (1.50 h)" in said
+    assert "2 in trials, 1 in trials_hard" in said
