@@ -1,4 +1,4 @@
-"""espeak-ng through ctypes: the library and its data come with the PyPI package espeakng-loader."""
+"""espeak-ng through ctypes. The PyPI package espeakng-loader has the library and its data."""
 
 import contextlib
 import ctypes
@@ -15,7 +15,7 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 def language_file(accent: str) -> str:
-    """The text of espeak-ng's own file of an English accent, e.g. "en-GB-scotland"."""
+    """The text of espeak-ng's voice file of an English accent, e.g. "en-GB-scotland"."""
     return (_data_dir() / "lang/gmw" / accent).read_text(encoding="utf-8")
 
 
@@ -34,18 +34,18 @@ def _data_dir() -> Path:
 
 
 class Espeak:
-    """One started library. It keeps counters of its own (flutter, noise) that nothing resets but a new process.
+    """The started library. It has counters (for flutter and noise) that only a new process resets.
 
-    The library copies paths into buffers of about 160 bytes. Everything is therefore named relative to `folder`,
-    which becomes the working directory of the process: a long path of a corpus or an environment does no harm.
+    The library copies paths into buffers of about 160 bytes. So `folder` becomes the working directory of the process,
+    and all paths are relative to it. Then the path of the corpus and of the environment can be long.
 
     Args:
-        folder: where the voice files are and where a link to espeak-ng's data is put.
+        folder: has the voice files. A link to espeak-ng's data is put there.
     """
 
     def __init__(self, folder: Path):
         link = folder / "espeak-ng-data"
-        with contextlib.suppress(FileExistsError):  # another process was first
+        with contextlib.suppress(FileExistsError):  # another process has made it
             link.symlink_to(_data_dir(), target_is_directory=True)
         os.chdir(folder)
         self._lib = ctypes.CDLL(_loader().get_library_path())
@@ -64,7 +64,7 @@ class Espeak:
         if self.rate <= 0:
             raise RecipeError(f"{folder}: espeak-ng does not start from {_data_dir()}: install espeakng-loader again")
         self._chunks: list[np.ndarray] = []
-        self._callback = CALLBACK(self._take)  # kept here: the library holds only its address
+        self._callback = CALLBACK(self._take)  # kept, because the library has only its address
         self._lib.espeak_SetSynthCallback(self._callback)
         self._lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
         self._libc = ctypes.CDLL(None)
@@ -78,11 +78,13 @@ class Espeak:
         """Speak `text`.
 
         Args:
-            voice: name of a voice file in the folder; read anew each time, so no setting leaks between utterances.
-            rate: words per minute, 175 is normal.
-            pitch: 0–100, 50 leaves the voice's own.
-            pitch_range: 0–100, 50 leaves the voice's own.
-            seed: of the noise in breath, which the library would otherwise take from the time of day.
+            voice: name of a voice file in the folder. It is read each time, so that every utterance starts with the
+                same settings.
+            text: what to say.
+            rate: words per minute; 175 is normal.
+            pitch: 0 to 100; 50 is the pitch of the voice.
+            pitch_range: 0 to 100; 50 is the range of the voice.
+            seed: of the noise in breath. Without it, the library would use the time of day.
 
         Returns:
             int16 samples at self.rate.
@@ -102,7 +104,7 @@ class Espeak:
 
 
 def version() -> str:
-    """Release of the library, e.g. "1.52.0"."""
+    """Version of the library, e.g. "1.52.0"."""
     lib = ctypes.CDLL(_loader().get_library_path())
     lib.espeak_Info.restype = ctypes.c_char_p
     return lib.espeak_Info(None).decode().split()[0]

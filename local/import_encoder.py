@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
-"""Take over a published encoder of WeSpeaker, its DINO's teacher for one, as a model.pt in the place of DINO's.
+"""Convert a published encoder of WeSpeaker, for example the teacher of its DINO, to a model.pt of this recipe.
 
-ECAPA_TDNN_GLOB_c512 and _c1024 become ecapa_tdnn, ResNet34 with one embedding layer becomes resnet34. An ECAPA-TDNN
-without batch norm of the embedding (emb_bn) gets one that does nothing. One thing differs: the deviation in its
-attention's context divides by frames here, by frames less one there (0.25 % for 2 s). Features are alike: energies of
-25 ms Hamming windows, int16 range, mean subtracted.
+ECAPA_TDNN_GLOB_c512 and _c1024 become ecapa_tdnn. ResNet34 with one embedding layer becomes resnet34. An ECAPA-TDNN
+without batch norm of the embedding (emb_bn) gets a batch norm that changes nothing.
 
-Reads   CHECKPOINT, a state dict (avg_model.pt, or DINO's model_N.pt with both networks, of which the teacher is taken).
+The features are the same: energies of 25 ms Hamming windows, int16 range, mean subtracted. There is one difference in
+ECAPA-TDNN: the standard deviation in the context of the attention divides by the number of frames here, and by the
+number minus one in WeSpeaker (0.25 % for 2 s).
+
+Reads   CHECKPOINT, a state dict: avg_model.pt, or model_N.pt of DINO, whose teacher is converted.
 Writes  MODEL, a model.pt
 
 Example
     local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt && ./run.sh --corpus voxceleb --stage 3
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -29,7 +33,13 @@ from dlglc.settings import load_settings
 from dlglc.settings.messages import explain
 from dlglc.settings.schema import DinoSettings, EncoderSettings, FbankSettings
 
-HEADS = ("projection", "projection_head")  # which only training needs: the supervised one's and DINO's
+HEADS = ("projection", "projection_head")  # of supervised training and of DINO; the encoder does not need them
+
+
+State = dict[str, torch.Tensor]
+# Settings of the encoder, number of mel bins, module names (theirs → ours), state dict with their names.
+Converted = tuple[dict[str, Any], int, dict[str, str], State]
+Converter = Callable[[State], Converted]
 
 
 def main() -> None:
@@ -50,54 +60,59 @@ def main() -> None:
 
 @torch.no_grad()
 def convert(contents: dict) -> tuple[EncoderSettings, FbankSettings, nn.Module]:
-    """A checkpoint's contents to the encoder's settings, those of its features, and the encoder.
+    """Convert the contents of a checkpoint.
+
+    Returns:
+        The settings of the encoder, the settings of its features, and the encoder.
 
     Raises:
-        RecipeError: anything but one encoder that is known here, with each of its entries and no other.
+        RecipeError: the checkpoint has no encoder that can be converted, or an entry is missing or unknown.
     """
-    take, theirs = find_encoder(contents)
-    settings, mels, names, theirs = take(theirs)
+    converter, theirs = find_encoder(contents)
+    settings, mels, names, theirs = converter(theirs)
     default = load_settings(DinoSettings).encoder.model_dump()
     try:
         config = EncoderSettings.model_validate(default | settings)
     except ValidationError as error:
-        raise RecipeError(f"not {take.__doc__}: {explain(error, EncoderSettings, {})}") from None
+        raise RecipeError(f"not {converter.__doc__}: {explain(error, EncoderSettings, {})}") from None
     fbank = load_settings(FbankSettings, words=[f"num_mel_bins={mels}", "window=hamming"])
     encoder = build_encoder(config, mels)
-    back = {ours: name for name, ours in names.items()}
-    wanted = {rename(entry, back): entry for entry in encoder.state_dict()}
-    for what, entries in (("lacks", wanted.keys() - theirs.keys()), ("has besides", theirs.keys() - wanted.keys())):
+    their_names = {ours: name for name, ours in names.items()}
+    wanted = {rename(entry, their_names): entry for entry in encoder.state_dict()}
+    for what, entries in (("lacks", wanted.keys() - theirs.keys()), ("also has", theirs.keys() - wanted.keys())):
         if entries:
-            raise RecipeError(f"not {take.__doc__}: it {what} {', '.join(sorted(entries))}")
+            raise RecipeError(f"not {converter.__doc__}: it {what} {', '.join(sorted(entries))}")
     try:
         encoder.load_state_dict({wanted[name]: value for name, value in theirs.items()})
     except RuntimeError as error:
-        raise RecipeError(f"not {take.__doc__}: {error}") from None
+        raise RecipeError(f"not {converter.__doc__}: {error}") from None
     return config, fbank, encoder
 
 
 def rename(entry: str, names: dict[str, str]) -> str:
-    """An entry's name under another name of its module."""
+    """The name of an entry when its module is renamed."""
     module, _, leaf = entry.rpartition(".")
     return f"{names[module]}.{leaf}"
 
 
-def find_encoder(contents: dict):
-    """The function below that takes the encoder over, and its entries without prefix and head."""
+def find_encoder(contents: dict[str, Any]) -> tuple[Converter, State]:
+    """The function that converts the encoder of a checkpoint, and the entries of the encoder without their prefix."""
     contents = contents.get("model", contents) if isinstance(contents, dict) else {}
-    for first, take in FIRST.items():
+    for first, converter in CONVERTERS.items():
         prefixes = [name.removesuffix(first) for name in contents if name.endswith(first)]
         prefixes = [p for p in prefixes if p.endswith("t_model.")] or prefixes
         if len(prefixes) == 1:
             taken = {n.removeprefix(prefixes[0]): v for n, v in contents.items() if n.startswith(prefixes[0])}
-            log.info("%s: %d of %d entries, names begin '%s'", take.__doc__, len(taken), len(contents), prefixes[0])
-            return take, {name: value for name, value in taken.items() if name.split(".")[0] not in HEADS}
-    raise RecipeError(f"not one encoder of WeSpeaker: no single entry ends in {' or '.join(FIRST)}")
+            log.info(
+                "%s: %d of %d entries, with the prefix '%s'", converter.__doc__, len(taken), len(contents), prefixes[0]
+            )
+            return converter, {name: value for name, value in taken.items() if name.split(".")[0] not in HEADS}
+    raise RecipeError(f"not one encoder of WeSpeaker: no single entry ends in {' or '.join(CONVERTERS)}")
 
 
-def take_ecapa(state: dict):
+def convert_ecapa(state: State) -> Converted:
     """WeSpeaker's ECAPA_TDNN_GLOB"""
-    scale = 8  # in all that it publishes
+    scale = 8  # in all published models
     names = {"layer1.conv": "front.0", "layer1.bn": "front.2", "conv": "aggregate.0"}
     names |= {"pool.linear1": "pool.down", "pool.context": "pool.context", "pool.linear2": "pool.up"}
     names |= {"bn": "pool_norm", "linear": "embedding", "bn2": "embedding_norm"}
@@ -115,10 +130,11 @@ def take_ecapa(state: dict):
     dim, _ = sizes(state, "linear.weight")
     settings = {"name": "ecapa_tdnn", "channels": channels, "embedding_dim": dim, "aggregate": aggregate}
     settings |= {"scale": scale, "attention": attention, "stride": 1}
-    # The attention's first layer sees [x; mean; deviation] there; here the two constants have a layer of their own.
+    # There, the input of the attention's first layer is [x; mean; deviation]. Here, mean and deviation have a layer of
+    # their own.
     weight = state["pool.linear1.weight"]
     state["pool.linear1.weight"], state["pool.context.weight"] = weight[:, :aggregate], weight[:, aggregate:, 0]
-    # Of the Res2Net groups the last goes through unchanged there, the first here.
+    # There, the last of the Res2Net groups is not changed; here, it is the first.
     for name, value in state.items():
         if ".se_res2block.0." in name and value.ndim:
             state[name] = value.roll(channels // scale, 0)
@@ -129,7 +145,7 @@ def take_ecapa(state: dict):
     return settings, mels, names, state
 
 
-def take_resnet(state: dict):
+def convert_resnet(state: State) -> Converted:
     """WeSpeaker's ResNet34 with one embedding layer"""
     names = {"conv1": "layers.0", "bn1": "layers.1", "seg_1": "embedding"}
     parts = {"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4"}
@@ -140,16 +156,18 @@ def take_resnet(state: dict):
     channels = sizes(state, "conv1.weight")[0]
     dim, statistics = sizes(state, "seg_1.weight")
     settings = {"name": "resnet34", "channels": channels, "embedding_dim": dim}
-    return settings, statistics // (2 * channels), names, state  # 2 statistics of 8 C channels, F / 8 each
+    return settings, statistics // (2 * channels), names, state  # 2 statistics of 8 C channels with F / 8 bins each
 
 
-def sizes(state: dict, name: str) -> torch.Size:
+def sizes(state: State, name: str) -> torch.Size:
+    """The shape of an entry."""
     if name not in state:
         raise RecipeError(f"not an encoder of WeSpeaker: it lacks {name}")
     return state[name].shape
 
 
-FIRST = {"layer1.conv.weight": take_ecapa, "layer1.0.conv1.weight": take_resnet}  # an entry by which each is known
+# An entry that only this kind of encoder has, and the function that converts it.
+CONVERTERS: dict[str, Converter] = {"layer1.conv.weight": convert_ecapa, "layer1.0.conv1.weight": convert_resnet}
 
 if __name__ == "__main__":
     console.run(main)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Make the reference embedding that needs no learning: the mean and standard deviation of MFCC over an utterance.
+"""Make a baseline embedding without learning: the mean and standard deviation of MFCC over an utterance.
 
-Every result of a trained system stands beside this row: a cosine between such vectors is what a corpus gives away
-for nothing. 30 coefficients (C0 among them) of 40 mel bands, 25 ms windows each 10 ms; each of the 60 dimensions is
-then normalised to mean 0 and variance 1 over the data directory.
+Cosine scoring of these embeddings shows how easy a corpus is. Every report has this system as its first row.
+
+There are 30 coefficients (with C0) of 40 mel bands, in 25 ms windows every 10 ms. Each of the 60 dimensions is then
+normalised to mean 0 and variance 1 over the data directory.
 
 Reads   DATA_DIR/wav.scp
 Writes  OUT_DIR/embedding.ark, OUT_DIR/embedding.scp
@@ -39,7 +40,7 @@ def main() -> None:
     rows = np.empty((len(recordings), 60))
     for i in console.progress(range(len(recordings)), len(recordings), "utterances"):
         if fbank.num_frames(recordings.num_samples[i]) < 2:
-            raise RecipeError(f"{args.data_dir}/wav.scp:{i + 1}: {recordings.ids[i]}: shorter than two frames")
+            raise RecipeError(f"{args.data_dir}/wav.scp:{i + 1}: {recordings.ids[i]}: too short for two frames")
         energies = fbank(torch.from_numpy(recordings.read(i))[None])[0].double().numpy()
         mfcc = dct(energies, norm="ortho")[:, :30]
         rows[i] = np.concatenate([mfcc.mean(0), mfcc.std(0)])

@@ -5,6 +5,7 @@
     prepare_folder.py data CORPUS_DIR OUT_DIR      stage 1: data directories
 
 All files below CORPUS_DIR with an ending of audio are taken, in any letter case; names may have blanks and any letters.
+A file whose name no table can hold (a line end in it, another encoding than UTF-8) gets a link in OUT_DIR/links.
 An utterance id is the file's path, with -- for /, and % with two digits for what a table cannot hold: it depends on
 nothing else and can be read back.
 
@@ -24,6 +25,9 @@ Example
     local/prepare_folder.py data ~/speech data/folder/local --folders session
 """
 
+import argparse
+import hashlib
+import shutil
 from pathlib import Path
 
 from dlglc import console
@@ -36,6 +40,7 @@ from trials import draw_trials
 
 MEANINGS = ("nothing", "session", "speaker")
 TRIALS_PER_SPEAKER = 100
+FILES = 2000  # labelled files that trials are drawn from
 
 
 def main() -> None:
@@ -52,31 +57,35 @@ def main() -> None:
 
     if not args.corpus_dir.is_dir():
         raise RecipeError(f"{args.corpus_dir}: no such folder: name the folder that holds your audio with --corpus-dir")
-    found = find_audio(args.corpus_dir)
-    if not found.files:
-        raise RecipeError(
-            f"{args.corpus_dir}: no audio in it: {found.others} files with other endings ({found.endings})"
-        )
-    log.info(
-        "%s: %d audio files; %d others are left alone (%s)",
-        args.corpus_dir,
-        len(found.files),
-        found.others,
-        found.endings,
-    )
+    found = look_around(args.corpus_dir)
     if args.part == "corpus":
         return
     if args.out_dir is None:
         raise RecipeError("data: OUT_DIR is missing: prepare_folder.py data CORPUS_DIR OUT_DIR")
+    shutil.rmtree(args.out_dir / "links", ignore_errors=True)
+    found.link_strange(args.out_dir / "links")
     labels = read_labels(args.labels, args.corpus_dir, found) if args.labels else {}
     if args.held_out:
         labels |= evaluation_of(args.held_out, found)
     write_train(args, found, set(labels))
+    shutil.rmtree(args.out_dir / "eval", ignore_errors=True)  # of a run with other labels
     if labels:
         write_eval(args.out_dir / "eval", found, labels, args.seed)
 
 
-def write_train(args, found: Found, held_out: set[str]) -> None:
+def look_around(corpus_dir: Path) -> Found:
+    """Find the audio, and say what there is."""
+    found = find_audio(corpus_dir)
+    for folder in found.closed:
+        log.info("%s: this folder cannot be opened; what is in it is left out", ascii(folder)[1:-1])
+    count = len(found.files) + len(found.strange)
+    if not count:
+        raise RecipeError(f"{corpus_dir}: no audio in it: {found.others} files with other endings ({found.endings})")
+    log.info("%s: %d audio files; %d others are left alone (%s)", corpus_dir, count, found.others, found.endings)
+    return found
+
+
+def write_train(args: argparse.Namespace, found: Found, held_out: set[str]) -> None:
     """All that is not held out, without labels."""
     out_dir = args.out_dir / "train"
     wav = {utt: path for utt, path in found.files.items() if utt not in held_out}
@@ -112,23 +121,35 @@ def write_eval(out_dir: Path, found: Found, labels: dict[str, tuple[str, str]], 
         {utt: utt for utt in labels},
         **{"utt2spk.truth": speakers, "utt2sess": sessions},
     )
-    lines = draw_trials(speakers, dict.fromkeys(speakers.values(), "any"), TRIALS_PER_SPEAKER, seed)
+    people = len(set(speakers.values()))
+    tried = few_of_each(speakers, seed)
+    lines = draw_trials(tried, dict.fromkeys(speakers.values(), "any"), TRIALS_PER_SPEAKER, seed)
     kinds = {line.split()[2] for line in lines}
     if kinds != {"target", "nontarget"}:
         raise RecipeError(
-            f"{len(set(speakers.values()))} labelled speakers, {len(speakers)} files: trials need two speakers, "
-            "and two files of one of them"
+            f"{people} labelled speakers, {len(speakers)} files: trials need two speakers, and two files of one of them"
         )
     write_lines(out_dir / "trials", lines)
-    known = len(set(sessions.values())) < len(sessions) and len(set(sessions.values())) > len(set(speakers.values()))
-    for name, same in (("within", True), ("across", False)):
-        path = out_dir / f"trials_{name}"
-        path.unlink(missing_ok=True)
-        if known:
+    if len(set(sessions.values())) < len(sessions) and len(set(sessions.values())) > people:
+        for name, same in (("within", True), ("across", False)):
             part = [line for line in lines if keeps(line, sessions, same)]
             if {line.split()[2] for line in part} == kinds:
-                write_lines(path, part)
-    log.info("%s: %d files of %d speakers, %d trials", out_dir, len(labels), len(set(speakers.values())), len(lines))
+                write_lines(out_dir / f"trials_{name}", part)
+    log.info("%s: %d files of %d speakers, %d trials", out_dir, len(labels), people, len(lines))
+
+
+def few_of_each(speakers: dict[str, str], seed: int) -> dict[str, str]:
+    """Speaker of the utterances that trials are drawn from: all, or FILES, chosen by a hash, where there are more.
+
+    All pairs are looked at when trials are drawn, and these grow with the square.
+    """
+    if len(speakers) <= FILES:
+        return speakers
+    most = max(2, FILES // len(set(speakers.values())))
+    drawn: dict[str, list[str]] = {}
+    for utt in sorted(speakers, key=lambda utt: hashlib.sha256(f"{seed} {utt}".encode()).digest()):
+        drawn.setdefault(speakers[utt], []).append(utt)
+    return {utt: speaker for speaker, utts in drawn.items() for utt in utts[:most]}
 
 
 def keeps(line: str, sessions: dict[str, str], same: bool) -> bool:

@@ -1,4 +1,7 @@
-"""Make a set of folders anew without ever leaving a mix, or deleting what somebody else put there."""
+"""Make a set of folders again, without a mixture of old and new files.
+
+Folders that this recipe has not made are never deleted.
+"""
 
 import shutil
 from pathlib import Path
@@ -9,26 +12,27 @@ from dlglc.provenance import Stamp
 
 
 def _mark(stamp: Stamp) -> Path:
+    """The file that marks an unfinished output."""
     return stamp.path.with_suffix(".unfinished")
 
 
 def begin(stamp: Stamp, folders: list[Path]) -> None:
-    """Take away an older or half-made output. A mark stands beside the stamp until finish().
+    """Delete an older or unfinished output. A mark beside the stamp says so until finish() is called.
 
     Args:
-        stamp: the record of the output; gone until finish().
-        folders: what is made anew.
+        stamp: the record of the output. It is removed until finish() is called.
+        folders: the folders that are made again.
 
     Raises:
-        RecipeError: one of the folders exists, but neither a stamp nor a mark says that this recipe made it.
+        RecipeError: a folder exists, but there is neither a stamp nor a mark of this recipe.
     """
-    strange = [folder for folder in folders if folder.exists()]
-    if strange and not stamp.path.exists() and not _mark(stamp).exists():
+    existing = [folder for folder in folders if folder.exists()]
+    if existing and not stamp.path.exists() and not _mark(stamp).exists():
         raise RecipeError(
-            f"{strange[0]}: already there, and not made by this script ({stamp.path} is missing): "
-            "name another output directory, or move it away"
+            f"{existing[0]}: already there, and not made by this script ({stamp.path} is missing): "
+            "give another output directory, or move this folder away"
         )
-    write_text(_mark(stamp), "The folders beside this file are being made, or making them was interrupted.\n")
+    write_text(_mark(stamp), "The folders beside this file are not finished. Run the script again to finish them.\n")
     stamp.clear()
     for folder in folders:
         if folder.exists():
@@ -36,6 +40,6 @@ def begin(stamp: Stamp, folders: list[Path]) -> None:
 
 
 def finish(stamp: Stamp) -> None:
-    """Everything is written: put the stamp there and take the mark away."""
+    """Write the stamp and remove the mark. Call this when everything is written."""
     stamp.write()
     _mark(stamp).unlink()

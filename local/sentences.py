@@ -1,6 +1,8 @@
-"""A small English grammar: it makes tens of thousands of plain sentences, so no text had to be borrowed."""
+"""A small English grammar that makes tens of thousands of simple sentences. No text of others is needed."""
 
 import re
+
+import numpy as np
 
 GRAMMAR = {
     "S": [
@@ -75,12 +77,8 @@ GRAMMAR = {
 SYMBOL = re.compile("|".join(sorted(GRAMMAR, key=len, reverse=True)))
 
 
-def sentence(rng) -> str:
-    """Draw one sentence, e.g. "Have you seen the dusty clock that our baker left on the roof."
-
-    Args:
-        rng: numpy Generator.
-    """
+def sentence(rng: np.random.Generator) -> str:
+    """Draw a sentence, for example: Have you seen the dusty clock that our baker left on the roof."""
     text = "S"
     while match := SYMBOL.search(text):
         choices = GRAMMAR[match.group()]

@@ -1,4 +1,4 @@
-"""VoxCeleb as it was published and as it lies on a disk: counts, archives, trial lists; where each utterance is."""
+"""VoxCeleb as it was published (numbers, archives, trial lists), and its files on the disk."""
 
 import os
 import re
@@ -9,10 +9,10 @@ from dlglc.console import log, progress
 from dlglc.data.download import digest_of
 from dlglc.errors import RecipeError
 
-# Speakers and utterances: Nagrani et al. (Interspeech 2017; the site's split for verification), Chung et al. (2018).
+# Speakers and utterances. Nagrani et al. (Interspeech 2017; the split for verification), Chung et al. (2018).
 COUNTS = {"vox2_dev": (5994, 1_092_009), "vox1_dev": (1211, 148_642), "vox1_test": (40, 4_874)}
-# Parts and their MD5, as the site gives them to those who register; also in many public recipes (clovaai's
-# voxceleb_trainer, PaddleSpeech).
+# Names of the archives, and MD5 of each part and ("") of the whole. The site gives them to registered users. Public
+# recipes have them too (voxceleb_trainer of clovaai, PaddleSpeech).
 ARCHIVES = {
     "vox2_dev": (
         ("vox2_dev_aac", "vox2_aac"),
@@ -40,7 +40,7 @@ ARCHIVES = {
     ),
     "vox1_test": (("vox1_test_wav",), {"": "185fdc63c3c739954633d50379a3d102"}),
 }
-# Name here, the site's file, trials, MD5 (as PaddleSpeech's recipe records it; the counts are the site's).
+# Name of the list → file on the site, number of trials (from the site), MD5 (from the recipe of PaddleSpeech).
 LISTS = {
     "o_cleaned": ("veri_test2.txt", 37_611, "b73110731c9223c1461fe49cb48dddfc"),
     "o": ("veri_test.txt", 37_720, "29fc7cc1c5d59f0816dc15d6e8be60f7"),
@@ -50,17 +50,20 @@ LISTS = {
     "h": ("list_test_hard.txt", 552_536, "21c341b6b2168eea2634df0fb4b8fff1"),
 }
 MIRRORS = ["https://www.robots.ox.ac.uk/~vgg/data/voxceleb/meta", "https://mm.kaist.ac.kr/datasets/voxceleb/meta"]
-SITE = "https://mm.kaist.ac.kr/datasets/voxceleb"  # where one registers for the audio
+SITE = "https://mm.kaist.ac.kr/datasets/voxceleb"  # the registration for the audio is there
 SPEAKER = re.compile(r"id\d{5}")
 FORMATS = (".wav", ".flac", ".m4a")
-DEPTH = 6  # folders between CORPUS_DIR and the speakers, at most
+DEPTH = 6  # most folders between CORPUS_DIR and the speakers
 
 
 def find_audio(corpus_dir: Path, work: Path) -> dict[str, dict[str, str]]:
-    """The utterances that are under two folders, by set: id → path.
+    """Find the utterances under both folders.
+
+    Returns:
+        For each set (vox2_dev, vox1_dev, vox1_test, vox2_test) the path of each utterance id.
 
     Raises:
-        RecipeError: a folder that cannot be read.
+        RecipeError: a folder cannot be read.
     """
     sets: dict[str, dict[str, str]] = {name: {} for name in (*COUNTS, "vox2_test")}
     tests = vox2_test_speakers(corpus_dir)
@@ -71,7 +74,7 @@ def find_audio(corpus_dir: Path, work: Path) -> dict[str, dict[str, str]]:
             if root.is_dir()
             for folder in speaker_folders(str(root), DEPTH)
         ]
-        with ThreadPoolExecutor(32) as pool:  # a shared file system answers many at once as quickly as one
+        with ThreadPoolExecutor(32) as pool:  # a shared file system answers many requests as fast as one
             found = pool.map(lambda job: utterances(job[0]), folders)
             for (folder, root), paths in progress(zip(folders, found), len(folders), "speakers"):
                 name = set_of(os.path.basename(folder), folder[len(root) :].lower().split("/"), tests)
@@ -79,14 +82,14 @@ def find_audio(corpus_dir: Path, work: Path) -> dict[str, dict[str, str]]:
                     if is_better(path, sets[name].get(utt)):
                         sets[name][utt] = path
     except OSError as error:
-        raise RecipeError(f"{error.filename}: {error.strerror}: mend its rights, or take it away") from error
+        raise RecipeError(f"{error.filename}: {error.strerror}: correct its permissions, or remove it") from error
     if sets["vox2_test"]:
         log.info("VoxCeleb2's test set (%d utterances) is left out", len(sets["vox2_test"]))
     return sets
 
 
 def speaker_folders(top: str, depth: int) -> list[str]:
-    """All folders idNNNNN under `top`, in order."""
+    """All folders idNNNNN under `top`, sorted. depth is the number of further levels to search."""
     with os.scandir(top) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir())
     folders = [f"{top}/{name}" for name in names if SPEAKER.fullmatch(name)]
@@ -97,7 +100,7 @@ def speaker_folders(top: str, depth: int) -> list[str]:
 
 
 def utterances(folder: str) -> list[tuple[str, str]]:
-    """Id and path of the audio files of a speaker's folder."""
+    """Id and path of each audio file in the folder of a speaker."""
     speaker, found = os.path.basename(folder), []
     with os.scandir(folder) as entries:
         videos = [entry.name for entry in entries if entry.is_dir()]
@@ -111,16 +114,25 @@ def utterances(folder: str) -> list[tuple[str, str]]:
 
 
 def is_better(path: str, than: str | None) -> bool:
-    """True if a path is to be taken rather than another of the same utterance."""
+    """True if a path is preferred to another path of the same utterance (None = there is no other)."""
     return than is None or rank(path) < rank(than)
 
 
 def rank(path: str) -> tuple[int, str]:
+    """Sorting key of the paths of one utterance: the best format first."""
     return FORMATS.index(os.path.splitext(path)[1]), path
 
 
 def set_of(speaker: str, folders: list[str], vox2_tests: set[str]) -> str:
-    """The set that a speaker belongs to; VoxCeleb1 has the numbers 10001 to 11251, of which 40 are its test set."""
+    """The set of a speaker.
+
+    The speakers of VoxCeleb1 have the numbers 10001 to 11251. Its test set has 10270 to 10309.
+
+    Args:
+        speaker: idNNNNN.
+        folders: the folders above the speaker, in small letters.
+        vox2_tests: speakers of VoxCeleb2's test set.
+    """
     number = int(speaker[2:])
     if number > 10000:
         return "vox1_test" if 10270 <= number <= 10309 else "vox1_dev"
@@ -128,7 +140,7 @@ def set_of(speaker: str, folders: list[str], vox2_tests: set[str]) -> str:
 
 
 def vox2_test_speakers(corpus_dir: Path) -> set[str]:
-    """Speakers of VoxCeleb2's test set by vox2_meta.csv (`id, VGGFace2 id, gender, set`), if it is there."""
+    """Speakers of VoxCeleb2's test set from vox2_meta.csv (`id, VGGFace2 id, gender, set`). Empty without the file."""
     meta = find_file(corpus_dir, "vox2_meta.csv")
     rows = (
         (line.replace("\t", ",").split(",") for line in meta.read_text(encoding="utf-8-sig").splitlines())
@@ -139,14 +151,18 @@ def vox2_test_speakers(corpus_dir: Path) -> set[str]:
 
 
 def find_file(corpus_dir: Path, pattern: str) -> Path | None:
-    """The first file of that name in CORPUS_DIR or up to two folders deeper."""
+    """The first file whose name matches the pattern, in CORPUS_DIR or at most two folders deeper."""
     return next(
         (p for glob in (pattern, f"*/{pattern}", f"*/*/{pattern}") for p in sorted(corpus_dir.glob(glob))), None
     )
 
 
 def find_archive(corpus_dir: Path, name: str, partial: bool) -> list[Path]:
-    """A set's zip, or all of its parts in order, held to their checksums; nothing where there is none."""
+    """The zip archive of a set, or all of its parts in order; empty if there is none.
+
+    Raises:
+        RecipeError: a checksum is wrong, or a part is missing. With `partial`, neither is checked.
+    """
     stems, digests = ARCHIVES[name]
     for stem in stems:
         whole = find_file(corpus_dir, f"{stem}.zip")
@@ -155,17 +171,19 @@ def find_archive(corpus_dir: Path, name: str, partial: bool) -> list[Path]:
             parts = sorted(first.parent.glob(f"{stem}_parta?"))
         for path in parts:
             expected = digests.get("" if whole else path.name[-2:])
-            log.info("%s: reading it for its checksum", path)
-            if not partial and digest_of(path, "m" * 32) != expected:
+            log.info("%s: computing its checksum", path)
+            if not partial and digest_of(path, expected) != expected:
                 raise RecipeError(
-                    f"{path}: its MD5 is not the published {expected}: fetch it again; if your source cuts the archive "
-                    "otherwise, unpack it yourself, or pass --partial (the zip's own checksums then decide)"
+                    f"{path}: its MD5 is not the published {expected}: download it again; if your source splits the "
+                    "archive in another way, unpack it yourself, or pass --partial (then only the zip's own checksums "
+                    "are checked)"
                 )
-        missing = (
-            [] if whole else [ending for ending in digests if ending and ending not in {p.name[-2:] for p in parts}]
-        )
+        there = {part.name[-2:] for part in parts}
+        missing = [] if whole else [ending for ending in digests if ending and ending not in there]
         if parts and missing and not partial:
-            raise RecipeError(f"{parts[0].parent}: {stem}_part{missing[0]} is missing: fetch it, all parts are needed")
+            raise RecipeError(
+                f"{parts[0].parent}: {stem}_part{missing[0]} is missing: all parts are needed, download it"
+            )
         if parts:
             return parts
     return []

@@ -16,7 +16,7 @@ from dlglc import console
 from dlglc.data.fbank import Fbank
 from dlglc.errors import RecipeError
 from dlglc.settings import SCHEMAS, Settings, changes, load_settings
-from dlglc.settings.messages import nearest
+from dlglc.settings.messages import nearest, shown
 from dlglc.settings.schema import ClusterSettings, FbankSettings
 
 
@@ -78,7 +78,8 @@ def check(path: Path, settings: Settings, data: Path | None) -> None:
 def show(schema: type[Settings], path: Path, words: list[str]) -> None:
     """Print the settings that differ from conf/<idea>.yaml: key, value, default, and the place where it was set."""
     for change in changes(schema, path, words):
-        print(f"  {schema.idea}.{change.key} = {change.value}  (default {change.default}; {change.where})")
+        value, default = (shown(value) for value in (change.value, change.default))
+        print(f"  {schema.idea}.{change.key} = {value}  (default {default}; {change.where})")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ lint_perl() {
   return "$status"
 }
 
+for tool in ruff shellcheck mypy; do
+  command -v "$tool" >/dev/null || { echo "tests/lint.sh: no $tool: python -m pip install -r tests/requirements.txt" >&2; exit 1; }
+done
 [ $# -gt 0 ] || set -- ruff shellcheck mypy perl
 failed=()
 for check in "$@"; do

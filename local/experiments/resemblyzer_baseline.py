@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Embeddings of a published, supervised system to stand beside ours: Resemblyzer's GE2E encoder.
+"""Embeddings of a published supervised system, for comparison: the GE2E encoder of Resemblyzer.
 
-Trained by others with the labels of thousands of speakers (Wan et al., ICASSP 2018; weights inside the package, from
-VoxCeleb and LibriSpeech). It is an anchor for the ablation's tables and serves nothing else; it needs a package that
-the recipe does not: pip install resemblyzer 'setuptools<81'
+The encoder was trained by others, with the labels of thousands of speakers of VoxCeleb and LibriSpeech (Wan et al.,
+ICASSP 2018). The tables of the ablation have it for comparison only. It needs a package that the recipe does not need:
+pip install resemblyzer 'setuptools<81'
 
 Reads   DATA_DIR/wav.scp
 Writes  OUT_DIR/embedding.ark, OUT_DIR/embedding.scp
 
 Example
-    local/resemblyzer_baseline.py data/speechocean762/eval exp/speechocean762-ablation/anchors/resemblyzer/eval
+    local/experiments/resemblyzer_baseline.py data/speechocean762/eval \\
+        exp/speechocean762-ablation/anchors/resemblyzer/eval
 """
 
 from pathlib import Path
@@ -39,9 +40,11 @@ def main() -> None:
     for i in console.progress(range(len(recordings)), len(recordings), "utterances"):
         wave = recordings.read(i).astype(np.float32) / 32768
         speech = preprocess_wav(wave, source_sr=recordings.sample_rate)
-        rows.append(encoder.embed_utterance(speech if len(speech) > 1600 else wave))  # its VAD may leave nothing
-    write_embeddings(args.out_dir, recordings.ids, np.stack(rows))
-    log.info("%d embeddings of %d dimensions", *np.stack(rows).shape)
+        # Its voice activity detection can remove everything. Then the whole recording is used.
+        rows.append(encoder.embed_utterance(speech if len(speech) > 1600 else wave))
+    matrix = np.stack(rows)
+    write_embeddings(args.out_dir, recordings.ids, matrix)
+    log.info("%d embeddings of %d dimensions", *matrix.shape)
 
 
 if __name__ == "__main__":

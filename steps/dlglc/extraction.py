@@ -1,6 +1,6 @@
 """Embeddings of a data directory (steps/extract_embeddings.py)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class Utterances(NamedTuple):
         read: of row i, its samples (int16) or its frames (float32, (T, F)).
     """
 
-    ids: list[str]
+    ids: Sequence[str]
     num_frames: Array
     read: Callable[[int], Array]
 

@@ -82,7 +82,7 @@ class Trainings:
     def dino(self, half: str) -> None:
         """DINO in half precision and in float32, and crop by crop in float32."""
         many, few = self.utterances["dino"]
-        settings = [*self.size.encoder, *self.size.head, *CALM["dino"], "epochs=2", "average_epochs=1", "on_collapse=warn"]
+        settings = [*self.size.encoder, *self.size.head, *CALM["dino"], "epochs=2", "on_collapse=warn"]
         self.train(f"DINO, {half}", "dino", [*settings, f"precision={half}"], [], many)
         if half != "float32":
             self.train("DINO, float32", "dino", [*settings, "precision=float32"], [], few)
@@ -97,7 +97,7 @@ class Trainings:
             [*map(str, command), "--set", "epochs=0", *self.size.encoder],
             check=True, stdout=subprocess.DEVNULL, cwd=ROOT,
         )  # fmt: skip
-        settings = [*CALM["dlglc"], "margin_warmup_epochs=2", "average_epochs=1"]
+        settings = [*CALM["dlglc"], "margin_warmup_epochs=2"]
         gated = ["gate.mode=fixed", "gate.fixed_thresholds=[10.0]", "gate.from_epoch=3", "correction.from_epoch=3"]
         title = f"stage II, {half}"
         clean = f"{title}, with clean predictions"
@@ -130,7 +130,8 @@ class Trainings:
         """
         out, start, parts = WORK / title.replace(" ", "_").replace(",", ""), time.monotonic(), 1
         script = [ROOT / "tests/bench/crop_by_crop.py"] * title.endswith(PEER) + [ROOT / f"steps/train_{name}.py"]
-        settings = [*settings, f"batch_size={self.size.batch}", f"workers={self.workers}", "checkpoint_minutes=1000"]
+        settings = [*settings, f"batch_size={self.size.batch}", f"workers={self.workers}"]
+        settings += ["average_epochs=1", "checkpoint_minutes=1000"]
         places = [DATA / f"train{utterances}", *inputs, out]
         command = [sys.executable, *script, *self.options(), *places, "--set", *settings]
         run = WatchedRun([*map(str, command), "accumulate=1"], out)

@@ -1,13 +1,17 @@
-"""ECAPA-TDNN as the public toolkits compute it, on the weights of ours: the reference of its test and benchmark."""
+"""ECAPA-TDNN computed as the public toolkits do it, with the weights of our encoder.
+
+The encoder's test compares results with this form. The benchmarks compare speed with it.
+"""
 
 import torch
 from torch.nn import functional as F
 
 
 def layer_by_layer(model, feats: torch.Tensor) -> torch.Tensor:
-    """Embeddings (B, D) of (B, T, F): convolutions of (B, C, T), statistics repeated over time before the attention.
+    """Embeddings (B, D) of features (B, T, F).
 
-    The structure that WeSpeaker's ecapa_tdnn.py and pooling_layers.py, 3D-Speaker and SpeechBrain share.
+    Convolutions work on (B, C, T). The attention gets the mean and the deviation repeated in every frame. WeSpeaker
+    (ecapa_tdnn.py, pooling_layers.py), 3D-Speaker and SpeechBrain share this structure.
     """
 
     def dense(layers, x):

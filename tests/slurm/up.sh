@@ -20,7 +20,12 @@ mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 [ ! -e "$dir/slurmctld.pid" ] || error "$dir/slurmctld.pid is there: tests/slurm/down.sh $dir first"
 mkdir -p "$dir"/{state,log}
-port=$((21000 + $$ % 1400 * 8))  # below those the kernel gives out
+# Three ports that nobody listens on, below those that the kernel gives out.
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+port=$((21000 + $$ % 1400 * 8))
+while listens "$port" || listens "$((port + 1))" || listens "$((port + 2))"; do
+  port=$((21000 + (port - 21000 + 8) % 11200))
+done
 memory=$(awk '/^MemTotal/ { print int($2 / 1024 * 0.4) }' /proc/meminfo)
 
 # A munged of its own: key, socket and logs in the folder. munged wants them out of other people's reach, which a
@@ -84,7 +89,7 @@ export SLURM_CONF=$dir/slurm.conf
 slurmctld -c
 slurmd -c -N n1
 slurmd -c -N n2
-for _ in $(seq 150); do
+for _ in $(seq 1200); do
   # No `grep -q` here: it would close the pipe early. The controller may not listen yet; sinfo then says so.
   if [ "$(sinfo --noheader --Node --states=idle --format=%N 2>"$dir/log/sinfo.err" | wc -l)" -eq 2 ]; then
     echo "export SLURM_CONF=$SLURM_CONF"
@@ -94,4 +99,4 @@ for _ in $(seq 150); do
 done
 cat "$dir/log/sinfo.err" >&2
 tail -n 5 "$dir"/log/*.log >&2
-error "the nodes did not become idle within 15 s; the logs are in $dir/log"
+error "the nodes did not become idle within 120 s; the logs are in $dir/log"

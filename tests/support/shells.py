@@ -4,12 +4,14 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-UTILS = Path(__file__).resolve().parents[2] / "utils"
+from support.scripts import ROOT
+from support.waiting import PATIENCE, wait_for
+
+UTILS = ROOT / "utils"
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 MISSING = [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if not shutil.which(name, path=SBIN)]
 NO_SLURM = (
@@ -46,7 +48,7 @@ class Shell:
 
     def __call__(self, name, *words):
         process = self.start(name, *words)
-        self.out, self.err = process.communicate(timeout=60)
+        self.out, self.err = process.communicate(timeout=PATIENCE)
         return process.returncode
 
     def interrupt(self, name, *words, until: str, sent=signal.SIGINT):
@@ -54,7 +56,7 @@ class Shell:
         process = self.start(name, *words)
         wait_for((self.cwd / until).exists)
         process.send_signal(sent)
-        self.out, self.err = process.communicate(timeout=30)
+        self.out, self.err = process.communicate(timeout=PATIENCE)
         return process.returncode
 
     def log(self, path):
@@ -69,13 +71,6 @@ class Shell:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 class Slurm(Shell):
@@ -99,7 +94,7 @@ class Slurm(Shell):
 
     def restart(self, job):
         """Lets a requeued job start; Slurm would let two minutes pass, and refuses the second of the requeue itself."""
-        wait_for(lambda: self.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T") == ["PENDING"], 60)
+        wait_for(lambda: self.ask("squeue", "--noheader", f"--jobs={job}", "--format=%T") == ["PENDING"])
         self.control("update", f"JobId={job}", "StartTime=now+2")
 
     def node(self, name, state):

@@ -38,7 +38,7 @@ def serve() -> list[str]:
                 file = os.open(name, flags, 0o644)
                 os.dup2(file, number)
                 os.close(file)
-            sys.stdin = open(0)
+            sys.stdin = os.fdopen(0)
             os.setsid()
             os.chdir(request["cwd"])
             return request["words"]

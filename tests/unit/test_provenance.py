@@ -3,9 +3,11 @@
 import os
 import re
 
+import pytest
 import torch
 
-from dlglc.provenance import Stamp, describe_code, describe_machine, fingerprint
+from dlglc.errors import RecipeError
+from dlglc.provenance import Stamp, changed_inputs, compare, describe_code, describe_machine, fingerprint
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
 
@@ -18,7 +20,7 @@ def test_reuse_and_difference(tmp_path):
     stamp.write()
     assert Stamp(tmp_path / "stamp.json", {"epochs": 3, "optimiser": {"lr": 0.1}}, [source]).matches()
     other = Stamp(tmp_path / "stamp.json", {"epochs": 3, "optimiser": {"lr": 0.2}}, [source])
-    assert other.differences() == ["settings.optimiser.lr: 0.1 → 0.2"]
+    assert other.differences() == ["optimiser.lr: 0.1, now 0.2"]
     source.write_text("a 2\n")
     assert not Stamp(tmp_path / "stamp.json", {"epochs": 3, "optimiser": {"lr": 0.1}}, [source]).matches()
 
@@ -39,7 +41,7 @@ def test_settings_objects_are_recorded_by_their_values(tmp_path):
     Stamp(tmp_path / "stamp.json", {"dlglc": one, "seed": 1}, []).write()
     assert Stamp(tmp_path / "stamp.json", {"dlglc": one.model_dump(), "seed": 1}, []).matches()
     changed = Stamp(tmp_path / "stamp.json", {"dlglc": other, "seed": 2}, [])
-    assert changed.differences() == ["settings.dlglc.epochs: 20 → 30", "settings.seed: 1 → 2"]
+    assert changed.differences() == ["dlglc.epochs: 20, now 30", "seed: 1, now 2"]
 
 
 def test_a_record_that_is_missing_or_damaged_matches_nothing(tmp_path):
@@ -70,3 +72,41 @@ def test_missing_arks_and_commands_of_a_table_are_left_alone(tmp_path):
 def test_code_and_machine_are_described():
     assert re.fullmatch(r"git [\w.-]+|no git", describe_code())
     assert re.search(rf", \d+ cores, .+, torch {re.escape(torch.__version__)}$", describe_machine())
+
+
+def test_differences_are_in_words():
+    old = {"settings": {"a": {"b": 1, "c": 2}}, "inputs": {"x": "1", "y": "2", "z": "3"}}
+    new = {"settings": {"a": {"b": 1, "d": 5}}, "inputs": {"x": "1", "y": "9", "w": "3"}}
+    assert compare(old, new) == [
+        *("a.c: 2, now gone", "a.d: not there, now 5"),
+        *("y has changed", "made from z", "now from w"),
+    ]
+    assert compare(old, old) == []
+
+
+def test_inputs_that_changed_since_are_named(tmp_path):
+    names = [tmp_path / name for name in ("kept", "changed", "gone")]
+    for name in names:
+        name.write_text("old")
+    Stamp(tmp_path / "stamp.json", {}, names).write()
+    assert changed_inputs(tmp_path / "stamp.json") == []
+    names[1].write_text("new")
+    names[2].unlink()
+    assert changed_inputs(tmp_path / "stamp.json") == [f"{names[1]} has changed", f"{names[2]} is gone"]
+    assert changed_inputs(tmp_path / "none.json") == []
+
+
+def test_a_finished_output_is_reused(tmp_path, caplog):
+    stamp = Stamp(tmp_path / "stamp.json", {"epochs": 3}, [])
+    assert not stamp.reuse("output")
+    stamp.write()
+    with caplog.at_level("INFO"):
+        assert stamp.reuse("output")
+    assert "output is finished: reused" in caplog.text
+    assert not Stamp(tmp_path / "stamp.json", {"epochs": 4}, []).reuse("output")
+    assert stamp.read() is None  # the output is about to change
+
+
+def test_an_input_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RecipeError, match="gone: no such file"):
+        Stamp(tmp_path / "stamp.json", {}, [tmp_path / "gone"])

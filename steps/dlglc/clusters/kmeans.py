@@ -84,11 +84,8 @@ def kmeans(
             start = place(torch.as_tensor(np.asarray(init, dtype=np.float32), device=device))
         return _lloyd(x, start, spherical, max_iter, tolerance, chunk)
 
-    best = search(0)
-    for restart in range(1, restarts):
-        found = search(restart)
-        if (found.objective > best.objective) == spherical:
-            best = found
+    found = map(search, range(max(1, restarts)))
+    best = max(found, key=lambda one: one.objective if spherical else -one.objective)
     if not spherical:
         best.centroids += offset.cpu().numpy()
     return best

@@ -6,6 +6,7 @@ kaldiio writes them, and reads the forms that are not stored row by row.
 import os
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import kaldiio
@@ -97,7 +98,7 @@ class StoredArray:
         return out
 
 
-def write_embeddings(out_dir: str | Path, ids: list[str], matrix: Array, name: str = "embedding") -> Path:
+def write_embeddings(out_dir: str | Path, ids: Sequence[str], matrix: Array, name: str = "embedding") -> Path:
     """Write float32 vectors as NAME.ark and NAME.scp, sorted by id. The scp is written last, and is always complete.
 
     Args:

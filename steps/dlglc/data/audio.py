@@ -19,7 +19,9 @@ from .tables import place_of
 
 ARK = re.compile(r"^(.+):(\d+)$")  # file and offset of a recording in an ark
 HEADER = 44  # bytes before the samples of a packed WAV
-WIDE = ("FLOAT", "DOUBLE", "PCM_24", "PCM_32")  # libsndfile's names of what holds more than 16 bits
+WIDE = ("FLOAT", "DOUBLE", "PCM_24", "PCM_32", "ALAC_20", "ALAC_24", "ALAC_32")  # libsndfile's, more than 16 bits
+OGG_SUBTYPES = ("VORBIS", "OPUS")
+OGG_SCALE = np.float32(32767 / 32768)  # libsndfile makes 16 bits of these two with 32767, other codecs with 32768
 
 
 class Recordings:
@@ -28,7 +30,7 @@ class Recordings:
     Args:
         data_dir: directory with wav.scp; utt2num_samples is used where present, else headers are read.
         sample_rate: the only rate accepted, Hz.
-        probe: find every recording's length now; without it num_samples is not there.
+        probe: find every recording's length now; without it num_samples is -1 everywhere.
 
     Attributes:
         ids: N utterance ids, sorted.
@@ -43,7 +45,7 @@ class Recordings:
         self.sample_rate = sample_rate
         self.ids, self.where = read_columns(self.scp)
         self._checked = np.zeros(len(self.ids), dtype=bool)  # recordings whose header was compared with num_samples
-        self.num_samples: Array | None = None
+        self.num_samples: Array = np.full(len(self.ids), -1, dtype=np.int64)
         if not probe:
             return
         lengths = self.scp.with_name("utt2num_samples")
@@ -97,10 +99,10 @@ class Recordings:
 
     def _read_packed(self, i: int, ark: str, offset: int, start: int, num: int | None) -> Array:
         """A stretch of a packed WAV. Its header is looked at once, so that no crop is of a neighbour's samples."""
-        length = int(self.num_samples[i]) if self.num_samples is not None else None
-        if length is None or num is None or not self._checked[i]:
+        length = int(self.num_samples[i])
+        if length < 0 or num is None or not self._checked[i]:
             there = packed_length(ark, offset)
-            if length is not None and length != there:
+            if length >= 0 and length != there:
                 raise ValueError(
                     f"{there} samples in the ark, {length} in utt2num_samples: run steps/pack_audio.py again"
                 )
@@ -108,7 +110,7 @@ class Recordings:
         start = min(start, length)
         wanted = length - start if num is None else min(num, length - start)
         samples = np.empty(wanted, dtype="<i2")
-        got = os.preadv(open_file(ark), [samples], offset + HEADER + 2 * start)
+        got = os.preadv(open_file(ark), [samples.data], offset + HEADER + 2 * start)
         if got < samples.nbytes:
             raise ValueError(f"the ark is cut short within it: run steps/pack_audio.py again ({ark})")
         return samples
@@ -138,7 +140,12 @@ class Recordings:
 
 
 def to_int16(file: soundfile.SoundFile, count: int) -> Array:
-    """The next samples of a mono file. Wider ones are scaled and rounded: libsndfile would cut 0.9 to 0."""
+    """The next samples of a mono file. Wider ones are scaled and rounded: libsndfile would cut 0.9 to 0.
+
+    An Ogg file is read as floats too. As 16 bits, what exceeds full scale would wrap around to the other sign.
+    """
+    if file.subtype in OGG_SUBTYPES:
+        return float_to_int16(file.read(count, dtype="float32") * OGG_SCALE)
     if file.subtype not in WIDE:
         return file.read(count, dtype="int16")  # type: ignore[no-any-return]
     return float_to_int16(file.read(count, dtype="float64"))
@@ -160,7 +167,6 @@ def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[
     Raises:
         RecipeError: the recording cannot be read, or ends early.
     """
-    assert recordings.num_samples is not None
     length = int(recordings.num_samples[i])
     starts = [int(place * max(length - len(crop) + 1, 1)) for place, crop in zip(places, crops)]
     first, end = min(starts), max(min(start + len(crop), length) for start, crop in zip(starts, crops))
@@ -171,18 +177,29 @@ def read_crops(recordings: Recordings, i: int, places: list[float], crops: list[
         part = recordings.read(i, start, wanted) if stretch is None else stretch[start - first :][:wanted]
         if len(part) < wanted:
             raise RecipeError(
-                f"{place_of(recordings.scp, i, recordings.ids[i])}: {recordings.ids[i]}: it ends before the {length} samples that it "
-                "should have: run steps/pack_audio.py again"
+                f"{place_of(recordings.scp, i, recordings.ids[i])}: {recordings.ids[i]}: it ends before the {length} "
+                "samples that it should have: run steps/pack_audio.py again"
             )
         crop[:] = part if wanted == len(crop) else np.resize(part, len(crop))
 
 
 def packed_wav(samples: Array, sample_rate: int) -> bytes:
     """A 16-bit mono WAV with the shortest header, 44 bytes: what stands in an ark after an id and a blank."""
-    size = 2 * len(samples)
+    return packed_header(len(samples), sample_rate) + samples.astype("<i2", copy=False).tobytes()
+
+
+def packed_header(count: int, sample_rate: int) -> bytes:
+    """The 44 bytes before `count` samples of a packed WAV.
+
+    Raises:
+        ValueError: more samples than a WAV can have.
+    """
+    size = 2 * count
+    if size > 0xFFFFFFFF - HEADER:
+        raise ValueError(f"{count / sample_rate / 3600:.0f} hours are too long for one utterance: use --cut-above")
     riff = struct.pack("<4sI4s", b"RIFF", size + HEADER - 8, b"WAVE")
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return riff + form + struct.pack("<4sI", b"data", size) + samples.astype("<i2", copy=False).tobytes()
+    return riff + form + struct.pack("<4sI", b"data", size)
 
 
 def packed_length(ark: str, offset: int) -> int:

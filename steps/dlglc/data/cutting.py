@@ -9,6 +9,7 @@ from ..arrays import Array
 FRAME = 512  # samples of 16 kHz, the detector's
 RATE = 16000
 STRETCH = 300 * RATE  # samples that the detector looks at together; memory does not grow with the recording
+PAD = 0.1  # s of silence that is kept on both sides of speech
 
 
 class Cutter:
@@ -45,7 +46,7 @@ class Cutter:
             sampling_rate=RATE,
             max_speech_duration_s=self.longest,
             min_silence_duration_ms=200,
-            speech_pad_ms=100,
+            speech_pad_ms=int(1000 * PAD),
             audio_length_samples=len(samples),
         )
         return self.joined([(int(piece["start"]), int(piece["end"])) for piece in speech])
@@ -70,7 +71,7 @@ class Cutter:
         for start, end in speech:
             if utterances:
                 first, last = utterances[-1]
-                if start - last < self.pause * RATE and end - first <= self.longest * RATE:
+                if start - last < (self.pause - 2 * PAD) * RATE and end - first <= self.longest * RATE:
                     utterances[-1] = (first, end)
                     continue
             utterances.append((start, end))

@@ -1,16 +1,17 @@
 """Audio files as people have them: whatever libsndfile or FFmpeg reads, in blocks of float samples."""
 
-import io
 import os
-import re
+import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-import numpy as np
-import soundfile
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from ..arrays import Array
+from .audio import ARK
+from .readers import open_reader
+from .wholeness import check_whole
 
 ENDINGS = frozenset(
     """
@@ -18,59 +19,47 @@ ENDINGS = frozenset(
     nist w64 rf64 voc ac3
     """.split()  # noqa: SIM905  # a list of words reads better so
 )  # of names that are taken for audio, in small letters
-BLOCK = 1 << 18  # frames of a block
-STREAMED = 0x7FFFF000  # bytes: a WAV that was written to a pipe claims as many, or more
-SLACK = 0.2  # s that a decoder may deliver less than the container says: frames and padding of AAC, MP3, Opus
-
-
-class Format(NamedTuple):
-    """What a file is.
-
-    Attributes:
-        codec: e.g. PCM_16, FLOAT, OPUS (libsndfile's names) or aac (FFmpeg's).
-        rate: Hz.
-        channels: number of them.
-        seconds: by its header; 0 where that does not say.
-    """
-
-    codec: str
-    rate: int
-    channels: int
-    seconds: float
 
 
 class AudioFile:
     """An audio file, opened: its format, then its samples in blocks.
 
     Args:
-        where: a path, or `command |`.
+        where: a path, `x.ark:offset` of a WAV in an ark, or `command |`.
         allow_pipes: run commands in a shell. Off, they are refused: a table is no program.
+        work_dir: for the output of commands; None = the system's.
+
+    Attributes:
+        format: what it is.
+        doubtful: after all blocks are read: True if the file is perhaps not whole.
 
     Raises:
         ValueError: what is wrong with the file; also while it is read.
     """
 
-    def __init__(self, where: str, allow_pipes: bool = False):
-        self.where = where
-        source: Any = where
-        if where.endswith("|"):
-            source = io.BytesIO(output_of(where[:-1], allow_pipes))
-        elif not os.path.exists(where):
-            raise ValueError("no such file")
-        elif os.path.getsize(where) == 0:
-            raise ValueError("an empty file, 0 bytes")
-        self._file: soundfile.SoundFile | None = None
-        self._container: Any = None
+    def __init__(self, where: str, allow_pipes: bool = False, work_dir: Path | None = None):
+        self.doubtful = False
+        self._copy: Any = None
+        found = ARK.match(where)
+        packed = found if not os.path.lexists(where) else None
+        if packed or where.endswith("|"):
+            self._copy = tempfile.NamedTemporaryFile(dir=work_dir)  # noqa: SIM115  # closed with this object
+        self._path = self._copy.name if self._copy else where
         try:
-            self._file = soundfile.SoundFile(source)
-            self.format = self._sound_format()
-        except soundfile.LibsndfileError as error:
-            self._open_by_ffmpeg(source, error.error_string)
+            if packed:
+                copy_packed(packed[1], int(packed[2]), self._copy)
+            elif self._copy:
+                run_command(where[:-1], allow_pipes, self._copy)
+            check_place(self._path)
+            self._reader = open_reader(self._path)
+        except BaseException:
+            self._close_copy()
+            raise
+        self.format = self._reader.format
 
     def close(self) -> None:
-        for opened in (self._file, self._container):
-            if opened is not None:
-                opened.close()
+        self._reader.close()
+        self._close_copy()
 
     def __enter__(self) -> "AudioFile":
         return self
@@ -84,125 +73,55 @@ class AudioFile:
         Raises:
             ValueError: the file is damaged or cut short.
         """
-        return self._sound_blocks(self._file) if self._file else self._ffmpeg_blocks()
+        self.doubtful = check_whole(self._path)
+        yield from self._reader.blocks()
 
-    # --- libsndfile
-
-    def _sound_format(self) -> Format:
-        file = self._file
-        assert file is not None
-        return Format(file.subtype, file.samplerate, file.channels, file.frames / file.samplerate)
-
-    def _sound_blocks(self, file: soundfile.SoundFile) -> Iterator[Array]:
-        done = 0
-        # Lossy codecs and narrow ones are taken as 16 bits, as the whole recipe has them; wider ones as floats.
-        wide = file.subtype in ("FLOAT", "DOUBLE", "PCM_24", "PCM_32")
-        while True:
-            try:
-                block = file.read(BLOCK, dtype="float32" if wide else "int16", always_2d=True)
-            except (soundfile.LibsndfileError, RuntimeError) as error:
-                reason = getattr(error, "error_string", "") or "its data are damaged"
-                raise ValueError(f"cut short or damaged after {done / file.samplerate:.2f} s: {reason}") from None
-            if not len(block):
-                break
-            done += len(block)
-            yield block if wide else block.astype(np.float32) / np.float32(32768)
-        self._check_length(file, done)
-
-    def _check_length(self, file: soundfile.SoundFile, done: int) -> None:
-        if done < file.frames - SLACK * file.samplerate or (file.subtype.startswith("PCM") and done < file.frames):
-            expected = file.frames / file.samplerate
-            raise ValueError(f"cut short: {done / file.samplerate:.2f} s of {expected:.2f} s are there")
-        # libsndfile makes headers of cut files fit, and says so in its log: "data : 82560 (should be 49518)".
-        claims = [int(size) for size in re.findall(r": (\d+) \(should be \d+\)", file.extra_info)]
-        if any(0 < size < STREAMED for size in claims):
-            raise ValueError(f"cut short: its header speaks of {max(claims)} bytes, more than there are")
-        if self.where.endswith("|"):
-            return
-        if file.format == "OGG" and not ends_whole_ogg(self.where):
-            raise ValueError(f"cut short: the stream has no end ({done / file.samplerate:.2f} s are there)")
-        if file.format == "NIST" and (count := nist_samples(self.where)) > done:
-            raise ValueError(f"cut short: {done} of {count} samples are there")
-
-    # --- FFmpeg
-
-    def _open_by_ffmpeg(self, source: Any, reason: str) -> None:
-        import av  # here, as most runs need it not
-
-        try:
-            self._container = av.open(source)
-            if not self._container.streams.audio:
-                raise ValueError("it holds no audio stream")
-            stream = self._container.streams.audio[0]
-            length = stream.duration * stream.time_base if stream.duration else (self._container.duration or 0) / 1e6
-            context = stream.codec_context
-            self.format = Format(context.name, context.sample_rate, context.channels, float(length))
-        except (av.FFmpegError, OSError, IndexError) as error:
-            kind = describe_content(self.where) if isinstance(source, str) else ""
-            raise ValueError(f"no audio that can be read{kind} ({reason.strip('. ')}; FFmpeg: {error})") from None
-        if not self.format.rate or not self.format.channels:
-            raise ValueError("no audio that can be read: the stream has no sample rate")
-
-    def _ffmpeg_blocks(self) -> Iterator[Array]:
-        import av
-
-        frames: list[Array] = []
-        waiting = done = 0
-        converter = av.AudioResampler(format="fltp")
-        try:
-            for frame in self._container.decode(audio=0):
-                for part in converter.resample(frame):
-                    frames.append(part.to_ndarray().T.astype(np.float32, copy=False))
-                    waiting += len(frames[-1])
-                if waiting >= BLOCK:
-                    yield np.concatenate(frames)
-                    frames, done, waiting = [], done + waiting, 0
-        except av.FFmpegError as error:
-            at = (done + waiting) / self.format.rate
-            raise ValueError(f"cut short or damaged after {at:.2f} s: {error}") from None
-        if frames:
-            yield np.concatenate(frames)
-        seconds = (done + waiting) / self.format.rate
-        if seconds < self.format.seconds - SLACK:
-            raise ValueError(f"cut short: {seconds:.2f} s of {self.format.seconds:.2f} s are there")
+    def _close_copy(self) -> None:
+        if self._copy:
+            self._copy.close()
 
 
-def output_of(command: str, allowed: bool) -> bytes:
-    """What a `command |` entry prints."""
+def check_place(path: str) -> None:
+    """Raises: ValueError: there is no file that can be read."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise ValueError("a link that leads nowhere" if os.path.islink(path) else "no such file") from None
+    except OSError as error:
+        raise ValueError(f"it cannot be opened: {error.strerror}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("a device or pipe, not a file")
+    if not status.st_size:
+        raise ValueError("an empty file, 0 bytes")
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        raise ValueError(f"it cannot be opened: {error.strerror}") from None
+
+
+def run_command(command: str, allowed: bool, output: BinaryIO) -> None:
+    """Write what a `command |` entry prints to a file."""
     if not allowed:
         raise ValueError("a `command |` entry would run a program: pass --allow-pipes if you trust this file")
-    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    done = subprocess.run(["bash", "-c", command], stdout=output, stderr=subprocess.PIPE, check=False)
     if done.returncode:
-        raise ValueError(f"the command failed ({done.returncode}): {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
+        words = done.stderr.decode(errors="replace").strip()
+        raise ValueError(f"the command failed ({done.returncode}): {words[-300:]}")
 
 
-def ends_whole_ogg(path: str) -> bool:
-    """True if the last page of an Ogg file is whole and marked as the end of its stream (RFC 3533, section 6)."""
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        file.seek(max(0, size - (1 << 17)))  # a page has 65,307 bytes at most
-        tail = file.read()
-    at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27 or not tail[at + 5] & 4:
-        return False
-    segments = tail[at + 26]
-    return len(tail) >= at + 27 + segments + sum(tail[at + 27 : at + 27 + segments])
-
-
-def nist_samples(path: str) -> int:
-    """Samples of a channel that the header of a NIST SPHERE file speaks of; 0 where it does not."""
-    with open(path, "rb") as file:
-        found = re.search(rb"sample_count -i (\d+)", file.read(1024))
-    return int(found[1]) if found else 0
-
-
-def describe_content(path: str) -> str:
-    """A word on what a file is that claims to be audio: ", it is text", or nothing where nobody knows."""
-    with open(path, "rb") as file:
-        head = file.read(512)
-    try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""
-    return ", it is a text file" if all(letter.isprintable() or letter.isspace() for letter in text) else ""
+def copy_packed(ark: str, offset: int, output: BinaryIO) -> None:
+    """Write a WAV of an ark to a file of its own. It ends where its header says."""
+    check_place(ark)
+    with open(ark, "rb") as source:
+        source.seek(offset)
+        head = source.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            raise ValueError("no WAV at this place of the ark: remake the table with the program that wrote the ark")
+        output.write(head)
+        left = int.from_bytes(head[4:8], "little") - 4
+        while left > 0 and (part := source.read(min(left, 1 << 20))):
+            output.write(part)
+            left -= len(part)
+    output.flush()

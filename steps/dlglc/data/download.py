@@ -194,7 +194,7 @@ def unzip(parts: list[Path], out_dir: Path) -> None:
         RecipeError: the archive is damaged or incomplete, a member would be written outside of the directory, or the
             disk is full.
     """
-    names = parts[0] if len(parts) == 1 else f"{parts[0]} … {parts[-1].name}"
+    names = str(parts[0]) if len(parts) == 1 else f"{parts[0]} … {parts[-1].name}"
     try:
         with zipfile.ZipFile(io.BufferedReader(JoinedFiles(parts), BLOCK)) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]

@@ -39,7 +39,8 @@ def make_fbank(data_dir: Path, out_dir: Path, settings: FbankSettings, device: s
     ) as writer:
         for i, utt in progress(enumerate(recordings.ids), len(recordings), "utterances"):
             if recordings.num_samples[i] < fbank.length:
-                raise RecipeError(f"{place_of(data_dir / 'wav.scp', i, utt)}: {utt}: too short for one frame: take the line out")
+                where = place_of(data_dir / "wav.scp", i, utt)
+                raise RecipeError(f"{where}: {utt}: too short for one frame: take the line out")
             feats = fbank(torch.from_numpy(recordings.read(i)).to(device)[None])[0]
             writer(utt, feats.cpu().numpy())
             num_frames[utt] = len(feats)

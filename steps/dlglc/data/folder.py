@@ -1,18 +1,19 @@
 """A folder of audio as it is: its files and their ids, and what its sub-folders and label files say."""
 
+import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..console import log
 from ..errors import RecipeError
 from .decode import ENDINGS, AudioFile
 
-SPECIAL = re.compile(r"[\s%\x00-\x1f\x7f]|--")  # what an id must not hold as it is
-TABLE = re.compile(r"\||:\d+$")  # path endings that a table takes for a command or a place in an ark
+SPECIAL = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ud800-\udfff]|--|^-|-$")  # what an id must not hold as it is
+UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # what no line of a table can hold
 
 
 @dataclass
@@ -21,13 +22,27 @@ class Found:
 
     Attributes:
         files: id to absolute path, sorted by id.
+        strange: the same of files whose names no table can hold: a line end in it, or no UTF-8. See link_strange.
+        closed: folders that cannot be opened.
         others: number of files that are left alone.
         endings: the commonest endings of those, for a message.
     """
 
     files: dict[str, str] = field(default_factory=dict)
+    strange: dict[str, str] = field(default_factory=dict)
+    closed: list[str] = field(default_factory=list)
     others: int = 0
     endings: str = ""
+
+    def link_strange(self, folder: Path) -> None:
+        """Add the files with strange names to the others, by links with names that a table can hold."""
+        for utt, path in self.strange.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            link = folder / (hashlib.sha256(utt.encode()).hexdigest()[:24] + os.path.splitext(path)[1].lower())
+            link.unlink(missing_ok=True)
+            link.symlink_to(path)
+            self.files[utt] = str(link.absolute())
+        self.files = dict(sorted(self.files.items()))
 
     def split_channels(self, wav: dict[str, str]) -> tuple[dict[str, str], dict[str, int]]:
         """Ids of single channels: id-ch1, id-ch2, … of files with several, the id itself of the others.
@@ -56,16 +71,15 @@ def count_channels(path: str) -> int:
 
 
 def find_audio(folder: Path) -> Found:
-    """All files with an ending of audio, hidden ones left out, links followed.
-
-    Raises:
-        RecipeError: file names that no table can hold.
-    """
+    """All files with an ending of audio, hidden ones left out, links followed."""
     found, other = Found(), Counter[str]()
     top = folder.resolve()
     seen: set[tuple[int, int]] = set()
-    strange = []
-    for directory, folders, names in os.walk(top, followlinks=True):
+
+    def note_closed(error: OSError) -> None:
+        found.closed.append(str(error.filename))
+
+    for directory, folders, names in os.walk(top, followlinks=True, onerror=note_closed):
         status = os.stat(directory)
         if (status.st_dev, status.st_ino) in seen:  # a link that leads back up
             folders.clear()
@@ -80,35 +94,36 @@ def find_audio(folder: Path) -> Found:
                 other[ending or "none"] += 1
                 continue
             path = os.path.join(directory, name)
-            if not path.isprintable() or TABLE.search(path) or not is_text(path):
-                strange.append(path)
-                continue
-            found.files[id_of(os.path.relpath(path, top))] = path
-    if strange:
-        log.info(
-            "%d files have names that no table can hold and are left out, e.g. %r: rename them",
-            len(strange),
-            strange[0],
-        )
-    found.files = dict(sorted(found.files.items()))
+            files = found.strange if UNSPEAKABLE.search(path) else found.files
+            files[id_of(os.path.relpath(path, top))] = path
+    found.files = dict(sorted(without_twins(found.files).items()))
     found.others = sum(other.values())
-    found.endings = ", ".join(f".{ending} {count}" for ending, count in other.most_common(5)) or "none"
+    found.endings = ", ".join(f".{ascii(ending)[1:-1]} {count}" for ending, count in other.most_common(5)) or "none"
     return found
 
 
-def is_text(path: str) -> bool:
-    """True if a name is valid UTF-8."""
-    try:
-        path.encode()
-        return True
-    except UnicodeEncodeError:
-        return False
+def without_twins(files: dict[str, str]) -> dict[str, str]:
+    """Files by id, without links to files that are among them anyway: nothing is trained on twice."""
+    links = {utt: path for utt, path in files.items() if os.path.islink(path)}
+    if not links:
+        return files
+    real = {os.path.realpath(path) for utt, path in files.items() if utt not in links}
+    kept = {utt: path for utt, path in files.items() if utt not in links}
+    for utt, path in links.items():
+        target = os.path.realpath(path)
+        if target not in real:
+            real.add(target)
+            kept[utt] = path
+    return kept
 
 
 def id_of(path: str) -> str:
-    """The id of a path relative to the corpus: "a b/c.wav" is a%20b--c.wav."""
-    parts = path.split(os.sep)
-    return "--".join(SPECIAL.sub(lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), part) for part in parts)
+    """The id of a path relative to the corpus: "a b/c.wav" is a%20b--c.wav. No other path has it."""
+
+    def escape(letters: str) -> str:
+        return "".join(f"%{byte:02X}" for byte in os.fsencode(letters))
+
+    return "--".join(SPECIAL.sub(lambda found: escape(found[0]), part) for part in path.split(os.sep))
 
 
 def session_of(utt: str) -> str:
@@ -117,7 +132,7 @@ def session_of(utt: str) -> str:
     return folder or name
 
 
-def speaker_of(utt: str) -> str:
+def speaker_of(utt: str, option: str = "--folders speaker") -> str:
     """The sub-folder right below the corpus.
 
     Raises:
@@ -125,7 +140,7 @@ def speaker_of(utt: str) -> str:
     """
     speaker, mark, _ = utt.partition("--")
     if not mark:
-        raise RecipeError(f"{utt}: --folders speaker: this file is in no sub-folder: move it, or use another meaning")
+        raise RecipeError(f"{utt}: {option}: this file is in no sub-folder: move it into that of its speaker")
     return speaker
 
 
@@ -133,34 +148,51 @@ def read_labels(path: Path, corpus_dir: Path, found: Found) -> dict[str, tuple[s
     """Speaker and session of the files that a label file names.
 
     Args:
-        path: `path speaker [session]` lines, tabs or blanks between; a path with blanks needs tabs.
+        path: `path speaker [session]` lines, tabs or blanks between; fields with blanks need tabs.
 
     Raises:
         RecipeError: a line of another form, a file that is not there, a label that stands twice.
     """
     labels: dict[str, tuple[str, str]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot read these labels: {error.strerror}") from error
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot read these labels as UTF-8 text: {error}") from error
+    composed = {unicodedata.normalize("NFC", utt): utt for utt in found.files}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         words = [word.strip() for word in (line.split("\t") if "\t" in line else line.split())]
-        if len(words) not in (2, 3) or any(re.search(r"\s", word) for word in words[1:]):
-            raise RecipeError(f"{path}:{number}: expected 'path speaker [session]', found {line!r}")
-        name = words[0] if os.path.isabs(words[0]) else str(corpus_dir.resolve() / words[0])
-        utt = next(
-            (u for u in (words[0], id_of(os.path.relpath(name, corpus_dir.resolve()))) if u in found.files), None
-        )
+        if len(words) not in (2, 3) or not all(words):
+            raise RecipeError(
+                f"{path}:{number}: expected 'path speaker [session]', with tabs between if a path has blanks, found "
+                f"{line!r}"
+            )
+        utt = labelled_file(words[0], corpus_dir, composed)
         if utt is None:
-            raise RecipeError(f"{path}:{number}: no audio file '{words[0]}' in {corpus_dir}: mend the path")
+            hint = "" if "\t" in line else " (a path with blanks needs tabs around it)"
+            raise RecipeError(f"{path}:{number}: no audio file '{words[0]}' in {corpus_dir}: mend the path{hint}")
         if utt in labels:
             raise RecipeError(f"{path}:{number}: '{words[0]}' has a label further up already: keep one")
-        labels[utt] = (words[1], words[2] if len(words) == 3 else utt)
+        labels[utt] = (id_of(words[1]), id_of(words[2]) if len(words) == 3 else utt)
     if not labels:
         raise RecipeError(f"{path}: no label in it: expected 'path speaker [session]' lines")
     return labels
+
+
+def labelled_file(name: str, corpus_dir: Path, composed: dict[str, str]) -> str | None:
+    """The id of the file that a label names by id, or by a path that is absolute or relative to the corpus.
+
+    Letters with marks, and Hangul, have two spellings in Unicode; a Mac takes one for names and a keyboard gives the
+    other.
+
+    Args:
+        composed: id of each file by its composed spelling (NFC).
+    """
+    ids = [name]
+    for top in (corpus_dir.absolute(), corpus_dir.resolve()):
+        ids.append(id_of(os.path.relpath(top / name, top)))
+    return next((composed[utt] for utt in (unicodedata.normalize("NFC", utt) for utt in ids) if utt in composed), None)
 
 
 def evaluation_of(folder: Path, found: Found) -> dict[str, tuple[str, str]]:
@@ -176,11 +208,15 @@ def evaluation_of(folder: Path, found: Found) -> dict[str, tuple[str, str]]:
     held = find_audio(folder)
     if not held.files:
         raise RecipeError(f"{folder}: no audio in it: --held-out takes a folder with a sub-folder for each person")
-    inside = {path: utt for utt, path in found.files.items()}
+    inside = {os.path.realpath(path): utt for utt, path in found.files.items()}
     labels = {}
     for utt, path in held.files.items():
-        name = inside.get(path, f"held-out--{utt}")
-        found.files[name] = path
+        name = inside.get(os.path.realpath(path))
+        if name is None:
+            name = f"held-out--{utt}"
+            if name in found.files:
+                raise RecipeError(f"{path}: {found.files[name]} has the same id, '{name}': rename the folder held-out")
+            found.files[name] = path
         session = session_of(utt)
-        labels[name] = (speaker_of(utt), session if "--" in session else utt)
+        labels[name] = (speaker_of(utt, "--held-out"), session if "--" in session else utt)
     return labels

@@ -9,14 +9,16 @@ import numpy as np
 import soxr
 
 from ..arrays import Array
-from .audio import WIDE, float_to_int16
-from .decode import AudioFile, Format
+from .decode import AudioFile
+from .readers import BLOCK, Format
 
 SILENT = 2.0**-14  # of full scale: two steps of 16 bits
+SILENT_WIDE = 2.0**-20  # of formats with more bits
 QUIET = 0.01  # of full scale, -40 dB: below it 16 bits are few, and louder is better where the source has more
 TARGET = 0.1  # peak that a quiet recording of a wide format is brought to
 DC = 0.02  # of full scale: an offset worth a note
 CLIPPED = 1e-3  # share of samples at full scale that is worth a note
+OPPOSITE = 0.01  # of the channels' mean power: a mix with less is what two channels of opposite phase leave
 
 
 class Taken(NamedTuple):
@@ -36,7 +38,7 @@ class Taken(NamedTuple):
 
 
 class Intake:
-    """Reads recordings one after the other.
+    """Reads recordings one after the other. The samples of one are there until the next is taken.
 
     Args:
         sample_rate: Hz, of what comes out.
@@ -45,74 +47,112 @@ class Intake:
     """
 
     def __init__(self, sample_rate: int, spool_dir: Path, allow_pipes: bool = False):
-        self.sample_rate, self.allow_pipes = sample_rate, allow_pipes
+        self.sample_rate, self.spool_dir, self.allow_pipes = sample_rate, spool_dir, allow_pipes
         self.spool = tempfile.TemporaryFile(dir=spool_dir)  # noqa: SIM115  # lives as long as this object
 
     def take(self, where: str, channel: int | None = None) -> Taken:
         """Decode, mix down (or take one channel, from 0), resample.
 
+        Channels that cancel each other out are not mixed: the loudest of them is taken.
+
         Raises:
             ValueError: why the recording cannot be used.
         """
-        survey = Survey()
-        self.spool.seek(0)
-        self.spool.truncate()
-        with AudioFile(where, self.allow_pipes) as file:
-            if channel is not None and channel >= file.format.channels:
-                raise ValueError(f"it has {file.format.channels} channels, and channel {channel + 1} is asked for")
-            mono = survey.watch(to_mono(block, channel) for block in survey.watch_channels(file.blocks()))
-            for block in resampled(mono, file.format.rate, self.sample_rate):
-                self.spool.write(block.tobytes())
-            self.spool.flush()
-        survey.judge()
+        with AudioFile(where, self.allow_pipes, self.spool_dir) as file:
+            survey = self.spool_mono(file, channel)
+            found = file.format
+            doubtful = file.doubtful
+        survey.judge(SILENT_WIDE if found.wide else SILENT)
+        notes = survey.notes() + (["perhaps-cut"] if doubtful else [])
+        if channel is None and survey.cancels():
+            with AudioFile(where, self.allow_pipes, self.spool_dir) as file:
+                self.spool_mono(file, survey.loudest())
+            notes.append("opposite-phase")
+        elif found.channels > 1:
+            notes.append("mixed" if channel is None else "split")
+        if found.rate != self.sample_rate:
+            notes.append("resampled")
         count = self.spool.tell() // 4
         samples = np.memmap(self.spool, np.float32, "r", shape=(count,)) if count else np.zeros(0, np.float32)
-        notes = survey.notes()
-        if file.format.channels > 1:
-            notes.append("mixed" if channel is None else "split")
-        if file.format.rate != self.sample_rate:
-            notes.append("resampled")
-        exact = file.format.codec not in WIDE and not {"mixed", "resampled"} & set(notes)
-        return Taken(samples, file.format, sorted(notes), exact)
+        exact = not found.wide and not {"mixed", "resampled"} & set(notes)
+        return Taken(samples, found, sorted(notes), exact)
+
+    def spool_mono(self, file: AudioFile, channel: int | None) -> "Survey":
+        """Write a recording's samples, mono and at the recipe's rate, to the spool."""
+        channels = file.format.channels
+        if channel is not None and channel >= channels:
+            raise ValueError(f"channel {channel + 1} is asked for, and it has {channels}")
+        survey = Survey(channels, mixed=channel is None and channels > 1)
+        self.spool.seek(0)  # and not truncated: the samples of the recording before may still be mapped
+        mono = (to_mono(block, channel) for block in survey.watched_channels(file.blocks()))
+        for block in resampled(survey.watched(mono), file.format.rate, self.sample_rate):
+            self.spool.write(block.tobytes())
+        self.spool.flush()
+        return survey
 
 
 class Survey:
-    """What is odd about the samples of a file, seen block by block."""
+    """What is odd about the samples of a file, seen block by block.
 
-    def __init__(self) -> None:
+    Args:
+        channels: number of them.
+        mixed: True if they are mixed down to one.
+    """
+
+    def __init__(self, channels: int, mixed: bool) -> None:
+        self.mixed = mixed
         self.count = self.broken = self.above = self.full = 0
-        self.peak = self.total = 0.0
-        self.loudest_channel = 0.0
+        self.total = self.power = 0.0
+        self.low, self.high = np.inf, -np.inf
+        self.channel_power = np.zeros(channels)
 
-    def watch_channels(self, blocks: Iterable[Array]) -> Iterator[Array]:
+    def watched_channels(self, blocks: Iterable[Array]) -> Iterator[Array]:
         """Pass (frames, channels) on, noting NaN, infinity, and samples at or above full scale."""
         for block in blocks:
             finite = np.isfinite(block)
-            self.broken += block.size - int(np.count_nonzero(finite))
-            size = np.abs(np.where(finite, block, 0))
+            if not finite.all():
+                self.broken += block.size - int(np.count_nonzero(finite))
+                block = np.where(finite, block, 0)
+            size = np.abs(block)
             self.above += int(np.count_nonzero(size > 1))
             self.full += int(np.count_nonzero(size >= 32767 / 32768))
-            self.loudest_channel = max(self.loudest_channel, float(size.max(initial=0)))
+            self.channel_power += np.square(size, dtype=np.float64).sum(0)
             yield block
 
-    def watch(self, blocks: Iterable[Array]) -> Iterator[Array]:
+    def watched(self, blocks: Iterable[Array]) -> Iterator[Array]:
         """Pass (frames,) on, noting the level."""
         for block in blocks:
             self.count += len(block)
             self.total += float(block.sum(dtype=np.float64))
-            self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
+            self.power += float(np.square(block, dtype=np.float64).sum())
+            self.low = min(self.low, float(block.min(initial=np.inf)))
+            self.high = max(self.high, float(block.max(initial=-np.inf)))
             yield block
 
-    def judge(self) -> None:
-        """Raises: ValueError: why these samples cannot be used."""
+    def judge(self, silent: float) -> None:
+        """Say why these samples cannot be used.
+
+        Args:
+            silent: a recording that never leaves its mean by more is silent.
+
+        Raises:
+            ValueError: they cannot.
+        """
         if self.broken:
             raise ValueError(f"{self.broken} samples are NaN or infinite")
         if not self.count:
             raise ValueError("it holds no sample")
-        if self.peak < SILENT:
-            if self.loudest_channel >= SILENT:
-                raise ValueError("its channels cancel each other out when they are mixed: take one of them")
-            raise ValueError(f"silent: no sample is above {self.peak:.1e} of full scale")
+        swing = (self.high - self.low) / 2
+        if swing < silent and not self.cancels():
+            raise ValueError(f"silent: its samples swing by {swing:.1e} of full scale")
+
+    def cancels(self) -> bool:
+        """True if next to nothing is left of the channels when they are mixed."""
+        return self.mixed and self.power < OPPOSITE * float(self.channel_power.mean())
+
+    def loudest(self) -> int:
+        """The channel of most power."""
+        return int(self.channel_power.argmax())
 
     def notes(self) -> list[str]:
         """Words for what is odd and yet usable."""
@@ -144,16 +184,20 @@ def resampled(blocks: Iterable[Array], rate: int, wanted: int) -> Iterator[Array
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def to_packed(samples: Array, exact: bool) -> tuple[Array, str | None]:
-    """An utterance of full scale 1 as int16, at a level that 16 bits serve, and a note of a change.
+def gain_for(samples: Array, exact: bool) -> tuple[float, str | None]:
+    """The factor that brings an utterance to a level that 16 bits serve, and a note of it where that is not 1.
 
     What exceeds full scale is scaled down instead of clipped. What is very quiet is scaled up where the source has
     more than 16 bits. The level does not matter to the encoder, which subtracts the mean of log energies.
+
+    Args:
+        samples: (N,) float32 of full scale 1; may be a memory map.
+        exact: True if they are those of 16 bits.
     """
-    samples = np.asarray(samples, dtype=np.float32)
-    peak = float(np.abs(samples).max(initial=0))
+    starts = range(0, len(samples), BLOCK)
+    peak = max((float(np.abs(samples[start : start + BLOCK]).max()) for start in starts), default=0.0)
     if peak > 1:
-        return float_to_int16(samples / (peak * (1 + 2**-14))), "scaled-down"
+        return 1 / (peak * (1 + 2**-14)), "scaled-down"
     if not exact and 0 < peak < QUIET:
-        return float_to_int16(samples * (TARGET / peak)), "scaled-up"
-    return float_to_int16(samples), None
+        return TARGET / peak, "scaled-up"
+    return 1.0, None

@@ -3,22 +3,28 @@
 A journal has a line for each recording that is done: an interrupted run goes on after the last whole one.
 """
 
+import errno
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
+
 from ..console import log, progress
 from ..errors import RecipeError
 from ..files import write_lines
 from ..provenance import Stamp
-from .audio import ARK, HEADER, Recordings, packed_length, packed_wav
-from .cutting import Cutter
-from .intake import Intake, to_packed
+from .audio import Recordings, float_to_int16, packed_header
+from .cutting import RATE, Cutter
+from .intake import Intake, Taken, gain_for
+from .readers import BLOCK
 from .tables import place_of
 
-HOPELESS = 100  # the first so many recordings all unusable: a disk that is not mounted, a program that is missing
+HOPELESS = 100  # the first so many recordings all not there: a disk that is not mounted, a program that is missing
+NOT_THERE = ("no such file", "a link that leads nowhere", "it cannot be opened", "the command failed")
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Entry = dict[str, Any]  # a line of the journal
 
@@ -47,9 +53,14 @@ class Packer:
         channels: channel (from 0) of an id, where it is not to be mixed down.
         out_dir: where ark and journal go.
         options: how.
+
+    Raises:
+        RecipeError: options that do not go together.
     """
 
     def __init__(self, recordings: Recordings, channels: dict[str, int], out_dir: Path, options: PackOptions):
+        if options.cut_above and options.sample_rate != RATE:
+            raise RecipeError(f"--cut-above works at {RATE} Hz only, not at {options.sample_rate}: leave one out")
         self.recordings, self.channels, self.options = recordings, channels, options
         self.ark, self.journal = out_dir / "wav.ark", out_dir / "packing.jsonl"
         self.intake = Intake(options.sample_rate, out_dir, options.allow_pipes)
@@ -65,7 +76,7 @@ class Packer:
             an entry for each recording, in their order.
 
         Raises:
-            RecipeError: not one of the first recordings can be used.
+            RecipeError: not one of the first recordings is there, or the disk is full.
         """
         if not unfinished.matches():
             self.ark.write_bytes(b"")
@@ -76,15 +87,30 @@ class Packer:
             log.info("%s: going on after %d recordings", self.ark, len(entries))
         first, total = len(entries), len(self.recordings)
         with open(self.ark, "ab") as ark, open(self.journal, "a", encoding="utf-8") as journal:
+
+            def note(entry: Entry) -> None:
+                ark.flush()
+                journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
+                journal.flush()
+
+            for i in [i for i, entry in enumerate(entries) if entry["reason"]]:  # somebody may have mended them
+                again = self.take(i, ark)
+                if not again["reason"]:
+                    entries[i] = again
+                    note(again)
             for i in progress(range(first, total), total - first, "recordings"):
                 entries.append(self.take(i, ark))
-                ark.flush()
-                journal.write(json.dumps(entries[-1], ensure_ascii=False) + "\n")
-                journal.flush()
-                if len(entries) == HOPELESS and all(entry["reason"] for entry in entries):
-                    raise RecipeError(complaint(self.recordings, entries))
+                note(entries[-1])
+                if len(entries) == HOPELESS:
+                    self.check_hopeless(entries)
             os.fsync(ark.fileno())
+        self.check_hopeless(entries[:HOPELESS])
         return entries
+
+    def check_hopeless(self, entries: list[Entry]) -> None:
+        """Raises: RecipeError: not one of many recordings can even be opened."""
+        if len(entries) >= HOPELESS and all(entry["reason"].startswith(NOT_THERE) for entry in entries):
+            raise RecipeError(complaint(self.recordings, entries))
 
     def take(self, i: int, ark: BinaryIO) -> Entry:
         """Append a recording, or its utterances, to the ark."""
@@ -92,19 +118,22 @@ class Packer:
         entry: Entry = {"id": name, "reason": "", "utts": [], "seconds": 0.0, "codec": "-", "rate": 0, "channels": 0}
         entry["notes"] = []
         try:
-            self.write(entry, where, ark)
+            taken = self.intake.take(where, self.channels.get(name))
+            self.write(entry, taken, ark)
         except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise RecipeError(f"{self.ark}: {error.strerror}: make room and run again, it goes on there") from error
             entry |= {"reason": " ".join(str(error).split()) or type(error).__name__, "utts": []}
         entry["end"] = ark.tell()
         return entry
 
-    def write(self, entry: Entry, where: str, ark: BinaryIO) -> None:
-        """Append the samples, and complete the entry."""
+    def write(self, entry: Entry, taken: Taken, ark: BinaryIO) -> None:
+        """Append the samples, and complete the entry.
+
+        Raises:
+            ValueError: the recording is too short, too long, or nobody speaks in it.
+        """
         rate = self.options.sample_rate
-        if ARK.match(where) and not os.path.exists(where):
-            taken = self.packed_again(where)
-        else:
-            taken = self.intake.take(where, self.channels.get(entry["id"]))
         seconds = len(taken.samples) / rate
         entry |= {"seconds": round(seconds, 4), "codec": taken.format.codec, "rate": taken.format.rate}
         entry["channels"] = taken.format.channels
@@ -122,39 +151,37 @@ class Packer:
             utt = entry["id"]
             if "cut" in notes:
                 utt += f"-{100 * start // rate:07d}-{100 * end // rate:07d}"
-            samples, note = to_packed(taken.samples[start:end], taken.exact)
+            header = packed_header(end - start, rate)
+            gain, note = gain_for(taken.samples[start:end], taken.exact)
             notes |= {note} if note else set()
             ark.write(f"{utt} ".encode())
-            entry["utts"].append([utt, ark.tell(), len(samples), start, end])
-            ark.write(packed_wav(samples, rate))
+            entry["utts"].append([utt, ark.tell(), end - start, start, end])
+            ark.write(header)
+            for at in range(start, end, BLOCK):  # memory does not grow with the length
+                block = taken.samples[at : min(at + BLOCK, end)]
+                ark.write(float_to_int16(block * np.float32(gain)).tobytes())
         entry["notes"] = sorted(notes)
-
-    def packed_again(self, where: str) -> Any:
-        """A recording that lies in an ark already."""
-        found = ARK.match(where)
-        assert found is not None
-        size = HEADER + 2 * packed_length(found[1], int(found[2]))
-        part = self.ark.with_name("packed.wav")
-        with open(found[1], "rb") as source:
-            source.seek(int(found[2]))
-            part.write_bytes(source.read(size))
-        try:
-            return self.intake.take(str(part))
-        finally:
-            part.unlink()
 
     def done_before(self) -> list[Entry]:
         """What an interrupted run wrote whole; what follows it in ark and journal is cut off."""
-        size, entries, length = self.ark.stat().st_size, [], 0
+        entries: list[Entry] = []
+        row: dict[str, int] = {}
+        size, length, end = self.ark.stat().st_size, 0, 0
         for line in self.journal.read_bytes().splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break
             entry = json.loads(line)
-            if entry["end"] > size or entry["id"] != self.recordings.ids[len(entries)]:
+            if entry["end"] > size:
                 break
-            entries.append(entry)
-            length += len(line)
-        os.truncate(self.ark, entries[-1]["end"] if entries else 0)
+            if entry["id"] in row:  # it could not be used at first
+                entries[row[entry["id"]]] = entry
+            elif entry["id"] == self.recordings.ids[len(entries)]:
+                row[entry["id"]] = len(entries)
+                entries.append(entry)
+            else:
+                break
+            length, end = length + len(line), entry["end"]
+        os.truncate(self.ark, end)
         os.truncate(self.journal, length)
         return entries
 
@@ -185,7 +212,7 @@ def write_tables(entries: list[Entry], out_dir: Path, sample_rate: int, ark: Pat
     Args:
         ark: whose offsets the entries have; None = they have places.
     """
-    utts = [(entry["id"], *utt) for entry in entries for utt in entry["utts"]]
+    utts = sorted(((entry["id"], *utt) for entry in entries for utt in entry["utts"]), key=lambda utt: utt[1])
     write_lines(out_dir / "utt2num_samples", (f"{utt} {count}" for _, utt, _, count, _, _ in utts))
     write_lines(out_dir / "utt2dur", (f"{utt} {count / sample_rate:.4f}" for _, utt, _, count, _, _ in utts))
     write_lines(out_dir / "utt2reco", (f"{utt} {reco}" for reco, utt, *_ in utts))

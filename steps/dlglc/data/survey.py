@@ -10,11 +10,13 @@ from .tables import read_table
 NOTES = {
     "mixed": "channels mixed down",
     "split": "one channel taken",
+    "opposite-phase": "channels cancel each other out: the louder one taken instead of the mix",
     "resampled": "resampled to 16 kHz",
     "cut": "long recordings cut into utterances",
-    "scaled-down": "samples above full scale: level lowered instead of clipping",
+    "scaled-down": "level lowered instead of clipping",
     "scaled-up": "very quiet: level raised",
     "above-full-scale": "samples above full scale",
+    "perhaps-cut": "perhaps cut short: no end mark, an unfinished header or half a frame at the end",
     "clipped": "clipped: many samples at full scale",
     "dc-offset": "a constant offset (DC) above 2 % of full scale; the features do not see it",
 }
@@ -88,4 +90,6 @@ def kind_of(reason: str) -> str:
         return "samples that are NaN or infinite"
     if ", under " in head:
         return "too short"
+    if head.startswith("no speech was found"):
+        return "no speech was found"
     return head

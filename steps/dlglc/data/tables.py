@@ -87,6 +87,22 @@ def write_data_dir(
         write_table(path / name, table)
 
 
+def write_unlabelled(
+    path: str | Path, wav: Mapping[str, object], truth: Mapping[str, str], **tables: Mapping[str, object]
+) -> None:
+    """Write a data directory in which every utterance is its own speaker.
+
+    Args:
+        path: the data directory.
+        wav: audio file of each utterance.
+        truth: true speaker of each utterance. It goes to utt2spk.truth, which is for reports only.
+        tables: further tables, e.g. utt2dur={…}.
+    """
+    own = {utt: utt for utt in wav}
+    for name, table in {"wav.scp": wav, "utt2spk": own, "spk2utt": own, "utt2spk.truth": truth, **tables}.items():
+        write_table(Path(path) / name, table)
+
+
 def read_trials(path: str | Path) -> tuple[list[str], list[str], list[bool]]:
     """Read `enrol test target|nontarget` lines (also `1|0 enrol test`, VoxCeleb's form).
 

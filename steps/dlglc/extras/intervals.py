@@ -39,8 +39,9 @@ def with_intervals(
         <rate>_share_above, in an object `against`.
     """
     curves = [curve] if other is None else [curve, other]
-    drawn = bootstrap(curves, *speakers, *points, draws, seed)
-    names = ["eer", *(f"mindcf_{p:g}" for p in points[0])]
+    p_targets, c_miss, c_fa = points
+    drawn = bootstrap(curves, *speakers, p_targets, c_miss, c_fa, draws, seed)
+    names = ["eer", *(f"mindcf_{p:g}" for p in p_targets)]
     record = record | {f"{name}_ci": interval(values) for name, values in zip(names, drawn[0].T)}
     if other is not None:
         theirs = summary(other, *points)

@@ -133,8 +133,10 @@ def same_recording_eer(points: Array, sessions: list[str], seed: int) -> dict[st
     first = (rng.random(count) * sizes[drawn]).astype(int)
     second = (first + 1 + (rng.random(count) * (sizes[drawn] - 1)).astype(int)) % sizes[drawn]
     target = order[starts[drawn] + first], order[starts[drawn] + second]
-    pairs = rng.integers(len(points), size=(2, 4 * count))
-    other = pairs[:, numbers[pairs[0]] != numbers[pairs[1]]][:, :count]
+    one = rng.integers(len(points), size=count)
+    own = numbers[one]
+    place = (rng.random(count) * (len(points) - sizes[own])).astype(int)  # among all but the own recording
+    other = one, order[place + np.where(place >= starts[own], sizes[own], 0)]
     unit = unit_length(points - points.mean(0))
     scores = [np.einsum("nd,nd->n", unit[a], unit[b]) for a, b in (target, other)]
     curve = roc(np.concatenate(scores), np.repeat([True, False], [len(part) for part in scores]))
@@ -156,6 +158,7 @@ def to_listen(points: Array, labels: Array) -> list[tuple[str, int, str]]:
     for cluster in np.argsort(-sizes, kind="stable"):
         members = np.flatnonzero(numbers == cluster)
         members = members[np.argsort(-closeness[members], kind="stable")]
-        places = dict(zip((0, len(members) // 2, len(members) - 1), ("central", "middle", "farthest")))
+        # Of two utterances the second is the farthest, and a single one is central.
+        places = {len(members) // 2: "middle", len(members) - 1: "farthest", 0: "central"}
         rows += [(str(names[cluster]), int(members[place]), word) for place, word in sorted(places.items())]
     return rows

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..data.decode import AudioFile, Format
+from ..data.decode import AudioFile
 from ..data.fbank import Fbank
 from ..data.intake import Intake
+from ..data.readers import Format
 from ..data.views import Views
 from ..dino.task import Dino
 from ..encoders import build_encoder
@@ -106,7 +107,7 @@ def dino_seconds(settings: DinoSettings, fbank_settings: FbankSettings, processe
 
     def update() -> None:
         loss, _ = task.step({key: value.to(processes.device) for key, value in batch.items()}, 0, 0.5)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         task.after_update(0.5)
 
     return measured(update, processes) / size
@@ -126,7 +127,7 @@ def round_seconds(
     def update() -> None:
         with torch.no_grad():
             classifier(encoder(feats))  # the clean view
-        aam_losses(classifier(encoder(feats)), labels, settings.scale, settings.margin).mean().backward()  # type: ignore[no-untyped-call]
+        aam_losses(classifier(encoder(feats)), labels, settings.scale, settings.margin).mean().backward()
 
     def embed() -> None:
         with torch.inference_mode():

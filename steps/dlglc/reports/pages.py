@@ -107,6 +107,7 @@ def dino_page(run_dirs: list[Path], out_dir: Path) -> None:
     """
     runs = {run_dir.name: read_dino_run(run_dir) for run_dir in run_dirs}
     uniform = math.log(yaml.safe_load((run_dirs[0] / "dino/config.yaml").read_text())["head"]["outputs"])
+    out_dir.mkdir(parents=True, exist_ok=True)
     plot_dino(runs, uniform, out_dir / "dino.svg")
     parts = [f"{describe_origin()} ln K = {uniform:.2f}.", "![DINO by epoch](dino.svg)"]
     for name, lines in runs.items():

@@ -21,15 +21,15 @@ COLUMNS = {
     "dropped": "dropped %",
 }
 TRUST = """\
-Nobody has labelled this speech, so no error rate of speakers is known. What the columns tell, and how far to trust them:
+Nobody has labelled this speech, so no error rate of speakers is known. What the columns tell, and how far to trust it:
 
-- **agreement** is the adjusted Rand index of two clusterings: 1 the same, 0 as chance has it. Clusters that change with the
-  seed (below about 0.6) are no speakers. Stable clusters may still be rooms, microphones or sexes: listen to them.
-- **silhouette**, from -1 to 1: how much nearer an utterance is to its own cluster than to the next one. Compare it between
-  systems of about the same number of clusters only.
-- **same-recording EER**: how well pairs of one recording (or session) are told from pairs of others. It is a stand-in for
-  speaker verification and confounds speaker and channel: a system that hears nothing but the microphone does well here.
-- **kept, corrected, dropped**: what the gate and the correction did with the labels in the last epoch of the round.
+- **agreement** is the adjusted Rand index of two clusterings: 1 the same, 0 as chance has it. Clusters that change with
+  the seed (below about 0.6) are no speakers. Stable clusters may still be rooms, microphones or sexes: listen to them.
+- **silhouette**, from -1 to 1: how much nearer an utterance is to its own cluster than to the next one. Compare it
+  between systems of about the same number of clusters only.
+- **same-recording EER**: how well pairs of one recording (or session) are told from pairs of others. It stands in for
+  speaker verification and confounds speaker and channel: a system that only hears the microphone does well here.
+- **kept, corrected, dropped**: what gate and correction did with the labels in the last epoch of the round.
 
 A few labelled files give real figures: `--labels FILE` or `--held-out DIR` of run.sh."""
 
@@ -73,7 +73,5 @@ def listen_section(system: Path, data: Path | None, most: int = 20) -> list[str]
         if cluster in clusters
     ]
     title = f"### Listen to {system.name}'s largest clusters"
-    text = (
-        "The most central utterance, a middle one and the farthest one of each cluster. One voice in all three is good."
-    )
+    text = "The most central utterance of each cluster, a middle one and the farthest. One voice in all three is good."
     return [title, text, markdown_table(["cluster", "place", "utterance", "file"], rows, left=4)]

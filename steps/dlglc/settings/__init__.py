@@ -1,4 +1,4 @@
-"""Settings: conf/<idea>.yaml holds each key's value and meaning, schema.py its type, range and choices."""
+"""Settings: conf/<idea>.yaml holds each key's value and meaning, schema/ its type, range and choices."""
 
 from .loading import Change, changes, load_settings, save_settings
 from .options import add_settings_options, settings_of

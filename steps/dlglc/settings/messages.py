@@ -155,13 +155,13 @@ def _meant(value: Any, annotation: Any, metadata: list[Any]) -> str:
         guess = next((choice for choice in choices if str(choice) in near), None)
     elif annotation is bool:
         guess = SWITCHES.get(text)
-    elif annotation in (int, float) and isinstance(value, str | float):
+    elif (annotation is int and isinstance(value, str | float)) or (annotation is float and isinstance(value, str)):
         try:
             number = float(text.replace(",", ".") if annotation is float else text)
             guess = number if annotation is float else int(number) if number == int(number) else None
         except (ValueError, OverflowError):  # no number, or an infinite one
             pass
-        guess = guess if guess is not None and _within(guess, metadata) else None
+        guess = guess if guess is not None and math.isfinite(guess) and _within(guess, metadata) else None
     return "" if guess is None else f". Did you mean {shown(guess)}?"
 
 

@@ -134,10 +134,10 @@ def test_the_mean_of_dino_teachers_as_a_model(script, tmp_path):
     state, feats = ecapa(emb_bn=True), torch.randn(3, 200, MELS)
     torch.save(of_dino(state), tmp_path / "avg_model.pt")
     script("local/import_encoder.py", tmp_path / "avg_model.pt", tmp_path / "exp/model.pt")
-    encoder, fbank, described = load_model(tmp_path / "exp/model.pt")
-    assert (fbank.num_mel_bins, described["fbank"]["window"], described["input"]) == (MELS, "hamming", "wav")
+    model = load_model(tmp_path / "exp/model.pt")
+    assert (model.fbank.num_mel_bins, model.fbank_settings.window, model.input) == (MELS, "hamming", "wav")
     with torch.no_grad():
-        found = encoder(feats)
+        found = model.encoder(feats)
     torch.testing.assert_close(found, ecapa_embeddings(state, feats, 0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found, ecapa_embeddings(state, feats, 1), rtol=1e-3, atol=1e-3)  # as WeSpeaker divides
 
@@ -164,7 +164,7 @@ def test_resnet34():
 @pytest.mark.parametrize(
     ("state", "changes", "words"),
     [
-        (ecapa(True), {"bn3.weight": torch.ones(3)}, "has besides bn3.weight"),
+        (ecapa(True), {"bn3.weight": torch.ones(3)}, "also has bn3.weight"),
         (ecapa(True), {"layer3.se_res2block.2.bn.bias": None}, "lacks layer3.se_res2block.2.bn.bias"),
         (ecapa(True), {"linear.weight": None}, "lacks linear.weight"),
         (
@@ -172,7 +172,7 @@ def test_resnet34():
             {"pool.linear1.weight": torch.ones(ATTENTION, AGGREGATE, 1)},
             "not WeSpeaker's ECAPA_TDNN_GLOB: ",
         ),
-        (resnet(), {"seg_2.weight": torch.ones(D, D)}, "has besides seg_2.weight"),
+        (resnet(), {"seg_2.weight": torch.ones(D, D)}, "also has seg_2.weight"),
         (resnet(), {"layer4.2.bn2.weight": None}, "lacks layer4.2.bn2.weight"),
         ({}, {}, "no single entry ends in layer1.conv.weight or layer1.0.conv1.weight"),
         ({}, {f"{net}.layer1.conv.weight": torch.ones(1) for net in "ab"}, "no single entry"),

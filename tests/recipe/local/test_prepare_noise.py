@@ -175,7 +175,7 @@ def test_published_noise_is_downloaded_checked_and_augments(root, script, opensl
         done = script(*where, "--digest", hashlib.md5(data).hexdigest())
         assert f"from byte {len(data) // 2} of {len(data)}" in done.stdout
         (tmp_path / name).unlink()
-        assert "there already" in script(*where).stdout
+        assert "already there" in script(*where).stdout
 
     places = ["--musan", tmp_path / "musan", "--rirs-noises", tmp_path / "rirs", "--rirs-per-room", 5]
     done = script("local/prepare_noise.py", tmp_path / "data", *places)

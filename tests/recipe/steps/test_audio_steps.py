@@ -40,7 +40,7 @@ def test_packing_again_reuses(tiny, script, packed):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("missing", "no such file: mend"),
+        ("missing", "no such file"),
         ("corrupt", "b-bad"),
         ("short", "shorter|under 0.2 s"),
         ("stereo", "2 channels, expected mono"),
@@ -68,7 +68,9 @@ def test_bad_audio_is_named_by_line_and_remedy(tiny, script, tmp_path, name, wor
     good = str(tiny / "wav/s0-u0.wav")
     wav = {"a-good": good, "b-bad": where, "c-good": good}
     write_data_dir(tmp_path / "data", wav, {utt: utt for utt in wav})
-    done = script("steps/pack_audio.py", tmp_path / "data", tmp_path / "out", check=False)
+    # Packing mixes channels and resamples; audio that stays where it is has to be right.
+    options = ["--in-place"] if name in ("stereo", "slow") else []
+    done = script("steps/pack_audio.py", *options, tmp_path / "data", tmp_path / "out", check=False)
     assert done.returncode == 1
     assert f"{tmp_path}/data/wav.scp:2" in done.stderr
     assert any(w in done.stderr for w in words.split("|"))
@@ -114,13 +116,13 @@ def test_embeddings_are_those_of_single_utterances(tiny, packed, script, tmp_pat
     script("steps/train_dino.py", tiny / "train", tmp_path / "m", "--set", *small)
     script("steps/extract_embeddings.py", tmp_path / "m/model.pt", packed, tmp_path / "e")
     ids, matrix = read_embeddings(tmp_path / "e/embedding.scp")
-    encoder, fbank, _ = load_model(tmp_path / "m/model.pt")
+    model = load_model(tmp_path / "m/model.pt")
     recordings = Recordings(packed)
     assert ids == recordings.ids
     for i in range(0, len(ids), 5):
-        feats = fbank(torch.from_numpy(recordings.read(i))[None])
+        feats = model.fbank(torch.from_numpy(recordings.read(i))[None])
         with torch.no_grad():
-            alone = encoder(feats - feats.mean(1, keepdim=True))[0].numpy()
+            alone = model.encoder(feats - feats.mean(1, keepdim=True))[0].numpy()
         np.testing.assert_allclose(matrix[i], alone, atol=1e-5)
 
 

@@ -7,7 +7,7 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from dlglc.clusters.search import describe, merge, size_warnings
+from dlglc.clusters.search import merge, size_warnings, summarise_partition
 from dlglc.data.arks import read_embeddings, write_embeddings
 from dlglc.reports.quality import cluster_quality
 
@@ -38,7 +38,7 @@ def test_merging_is_average_linkage():
     x = np.random.default_rng(0).normal(size=(60, 5))
     theirs = AgglomerativeClustering(9, metric="cosine", linkage="average").fit(x).labels_
     assert adjusted_rand_score(merge(x, 9), theirs) == 1
-    labels, centroids, objective = describe(x, np.array([7, 3] * 30), spherical=False)
+    labels, centroids, objective = summarise_partition(x, np.array([7, 3] * 30), spherical=False)
     np.testing.assert_allclose(centroids, [x[1::2].mean(0), x[0::2].mean(0)])
     assert objective == pytest.approx(((x - centroids[labels]) ** 2).sum(1).mean())
 

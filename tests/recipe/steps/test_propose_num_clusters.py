@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from dlglc.data.arks import write_embeddings
 from dlglc.clusters.proposal import silhouette
+from dlglc.data.arks import write_embeddings
 
 
 def unit(x):

@@ -2,12 +2,13 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
+
+from support.scripts import ROOT
 from support.shells import ON_SLURM, SBIN, Shell, Slurm
 
-UP_DOWN = Path(__file__).resolve().parents[2] / "slurm"
+UP_DOWN = ROOT / "tests/slurm"
 SBATCH = r"""#!/usr/bin/env bash
 # Stands in for Slurm: runs the tasks one after the other in the background and prints a job number.
 printf '%s\n' "$*" >>"$STUB/calls"

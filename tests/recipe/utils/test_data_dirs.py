@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+
 from support.shells import UTILS
 
 UTTS = [f"s{speaker}-u{utt}" for speaker in range(1, 5) for utt in range(1, 6)]

@@ -1,11 +1,11 @@
 """parse_options.sh, sourced by a small script."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
-UTILS = Path(__file__).resolve().parents[2] / "utils"
+from support.shells import UTILS
+from support.waiting import PATIENCE
 
 SCRIPT = """#!/usr/bin/env bash
 # Says its options.
@@ -21,9 +21,10 @@ dry_run=false  # print only
 cmd=run.pl
 name=          # any word
 value='a b'    # quoted
+words=()       # any number of them
 # end options
 . UTILS/parse_options.sh
-printf '<%s>' "$stage" "$stop_stage" "$dry_run" "$cmd" "$name" "$value" "$#" "$@"
+printf '<%s>' "$stage" "$stop_stage" "$dry_run" "$cmd" "$name" "$value" ${words[@]+"${words[@]}"} "$#" "$@"
 """
 
 
@@ -34,7 +35,7 @@ def say(tmp_path):
 
     def run(*words):
         return subprocess.run(
-            ["bash", script, *words], cwd=tmp_path, text=True, capture_output=True, timeout=10, check=False
+            ["bash", script, *words], cwd=tmp_path, text=True, capture_output=True, timeout=PATIENCE, check=False
         )
 
     return run
@@ -49,6 +50,12 @@ def say(tmp_path):
         (("--cmd", "queue.pl --mem 2G", "--value=", "--name", "-x"), "<0><7><false><queue.pl --mem 2G><-x><><0>"),
         (("--name=--stage", "--", "--dry-run"), "<0><7><false><run.pl><--stage><a b><1><--dry-run>"),
         (("--name", "", "", "y"), "<0><7><false><run.pl><><a b><2><><y>"),
+        (("--dry-run", "--stage", "1"), "<1><7><true><run.pl><><a b><0>"),
+        (("--stage", "1", "--dry-run"), "<1><7><true><run.pl><><a b><0>"),
+        (
+            ("--words", "x y", "--stage", "1", "--words=z=$(touch trap)"),
+            "<1><7><false><run.pl><><a b><x y><z=$(touch trap)><0>",
+        ),
     ],
 )
 def test_options_are_set_and_the_rest_is_left(say, words, said):
@@ -67,7 +74,11 @@ def test_values_are_never_evaluated(say, tmp_path, value):
 @pytest.mark.parametrize(
     "words, complaint",
     [
-        (("--stge", "3"), "unknown option --stge; did you mean --stage? Valid options: --stage --stop-stage --dry-run"),
+        (("--stge", "3"), "unknown option --stge. Valid are: --stage --stop-stage\n"),
+        (
+            ("--xyz", "3"),
+            "unknown option --xyz. Valid are: --stage --stop-stage --dry-run --cmd --name --value --words\n",
+        ),
         (("--PATH", "x"), "unknown option --PATH"),
         (("--$(touch trap)", "x"), "unknown option"),
         (("--stage",), "option --stage has no value"),

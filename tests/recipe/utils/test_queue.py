@@ -4,7 +4,8 @@ import signal
 import subprocess
 
 import pytest
-from support.shells import wait_for
+
+from support.waiting import wait_for
 
 
 def calls(shell):
@@ -132,8 +133,10 @@ def test_a_second_start_by_slurm_goes_on_below_the_first_unless_that_ends_well(s
 
 
 def test_without_an_answer_from_squeue_the_logs_decide(stub):
-    stub.write("bin/squeue", "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact' >&2\nexit 1\n")
-    assert stub("queue.pl", "log/a.log", "sleep", "1.3;", "exit", "4") == 1
+    text = "#!/bin/sh\ntouch asked\necho 'slurm_load_jobs error: Unable to contact' >&2\nexit 1\n"
+    stub.write("bin/squeue", text)
+    line = "until [ -e asked ]; do sleep 0.05; done; exit 4"
+    assert stub("queue.pl", "log/a.log", "bash", "-c", line) == 1
     assert stub.err.count("squeue fails") == 1 and "status 4" in stub.err
 
 

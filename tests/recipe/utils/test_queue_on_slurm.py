@@ -7,7 +7,9 @@ import signal
 import subprocess
 
 import pytest
-from support.shells import ON_SLURM, Slurm, wait_for
+
+from support.shells import ON_SLURM, Slurm
+from support.waiting import PATIENCE, wait_for
 
 pytestmark = ON_SLURM
 
@@ -71,7 +73,7 @@ def test_a_requeued_job_is_waited_for(slurm):
     job = slurm.job("r.log")
     slurm.control("requeue", job)
     slurm.restart(job)
-    assert process.wait(timeout=30) == 0, process.stderr.read()
+    assert process.wait(timeout=PATIENCE) == 0, process.stderr.read()
     assert slurm.log("tries") == ["try", "try"]
     assert sum(line.startswith("# Running on ") for line in slurm.log("log/r.log")) == 2
 
@@ -81,7 +83,7 @@ def test_what_someone_cancels_is_said_and_not_submitted_again(slurm):
                           "JOB", "=", "1", "||", "sleep", "60")  # fmt: skip
     wait_for((slurm.cwd / "go.2").exists)
     slurm.ask("scancel", slurm.job("c.log") + "_2")
-    errors = process.communicate(timeout=30)[1]
+    errors = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1
     assert "1 / 2 failed" in errors and "JOB=2: Slurm state CANCELLED" in errors and "again" not in errors
 
@@ -110,6 +112,6 @@ def test_a_disk_that_fills_up_under_the_log(slurm):
 
 
 def test_the_time_limit_is_said(time_limit):
-    errors = time_limit.communicate(timeout=60)[1]
+    errors = time_limit.communicate(timeout=PATIENCE)[1]
     assert time_limit.returncode == 1
     assert "Slurm state TIMEOUT" in errors and "raise --time" in errors and "q/limit.log" in errors

@@ -1,6 +1,7 @@
 """What run.pl and queue.pl share: the call form, quoting, logs, exit codes and --pick."""
 
 import pytest
+
 from support.shells import Slurm
 
 TRAPS = [

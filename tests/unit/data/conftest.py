@@ -37,3 +37,13 @@ def recordings(tmp_path_factory):
     for kind, table in tables.items():
         write_data_dir(top / kind, table, {utt: utt for utt in table})
     return top
+
+
+@pytest.fixture(scope="session")
+def speech_and_silence(speechocean):
+    """Real utterances of one speaker with 2 s of silence between them, (N,) int16 at 16 kHz."""
+    paths = sorted((speechocean / "eval/audio").glob("*/*"))
+    speaker = [path for path in paths if path.parent == paths[0].parent][:4]
+    gap = np.random.default_rng(0).integers(-3, 4, 32000).astype(np.int16)
+    parts = [part for path in speaker for part in (gap, soundfile.read(path, dtype="int16")[0])]
+    return np.concatenate([*parts, gap])

@@ -18,6 +18,11 @@ def augmenter(tiny, *words, noise=True, rirs=True):
     return Augmenter(settings, tiny / "noise" if noise else None, tiny / "rirs" if rirs else None, 16000)
 
 
+def response_of(tiny):
+    """The second impulse response, a WAV of floats, as 16 bits."""
+    return np.clip(np.rint(32768 * soundfile.read(tiny / "wav/rir1.wav")[0]), -32768, 32767).astype(np.int16)
+
+
 def drawn(augmenter, count=400, samples=160):
     rng = np.random.default_rng(0)
     return [augmenter.draw(rng, samples) for _ in range(count)]
@@ -50,7 +55,7 @@ def test_reverberation_against_numpy_and_responses_loaded_where_applied(crops, t
     plan = {"rir_row": torch.tensor([1]), "rir": torch.tensor([1]), **none}
     ours = augmenter.apply(torch.from_numpy(waves).float(), plan)
     assert augmenter.bank.shape == (2, 16000) and augmenter.bank.dtype == torch.int16
-    response = soundfile.read(tiny / "wav/rir1.wav", dtype="int16")[0].astype(np.float64)
+    response = response_of(tiny).astype(np.float64)
     wet = np.convolve(waves[1], response[np.abs(response).argmax() :])[:8000]
     wet *= np.sqrt(np.square(waves[1]).sum() / np.square(wet).sum())
     np.testing.assert_allclose(ours[1].numpy(), wet, atol=0.01)
@@ -154,7 +159,7 @@ def test_responses_are_cut_and_an_unreadable_one_is_named(tiny, tmp_path):
     plan = {"rir_row": torch.tensor([0]), "rir": torch.tensor([1]), "noise_row": torch.zeros(0, dtype=torch.int64)}
     short.apply(torch.ones(1, 400), plan)
     assert short.bank.shape == (2, 160)
-    response = soundfile.read(tiny / "wav/rir1.wav", dtype="int16")[0]
+    response = response_of(tiny)
     peak = np.abs(response.astype(np.float32)).argmax()
     np.testing.assert_array_equal(short.bank[1].numpy(), response[peak:][:160])
     (tmp_path / "rir.wav").write_bytes(b"RIFF")

@@ -80,7 +80,7 @@ def test_a_part_that_is_all_of_it_is_taken(site, tmp_path):
 
 
 def test_a_broken_download_goes_on_where_it_stopped(site, tmp_path):
-    with pytest.raises(RecipeError, match="Run the same command again to go on"):
+    with pytest.raises(RecipeError, match=r"/broken: the connection ended at byte .*Run the same command"):
         fetch([site.url + "/broken"], tmp_path / "file")
     assert not (tmp_path / "file").exists()
     got = (tmp_path / "file.part").stat().st_size
@@ -93,7 +93,7 @@ def test_mirrors_are_tried_in_their_order(site, tmp_path):
     dead = "http://127.0.0.1:1/file"
     assert fetch([dead, site.url + "/gone", site.url + "/ranges"], tmp_path / "file").read_bytes() == PAYLOAD
     assert site.asked == [("/gone", 0), ("/ranges", 0)]
-    with pytest.raises(RecipeError, match=r"no mirror delivers it .*127\.0\.0\.1:1/file: .*; .*/gone: .*404"):
+    with pytest.raises(RecipeError, match=r"other: no mirror .*127\.0\.0\.1:1/file: .*; .*/gone: .*404"):
         fetch([dead, site.url + "/gone"], tmp_path / "other")
 
 
@@ -143,7 +143,7 @@ def test_a_tar_is_unpacked_beside_what_is_there(tmp_path, strip, names):
 @pytest.mark.parametrize("name", ["top/../../escaped", "top//../../escaped", "top/a/../../../escaped"])
 def test_a_tar_cannot_leave_its_folder(tmp_path, name):
     archive = tar_of(tmp_path / "evil.tar", [name], "w")
-    with pytest.raises(RecipeError, match=r"evil\.tar: cannot unpack it"):
+    with pytest.raises(RecipeError, match=r"evil\.tar: cannot unpack .*escaped"):
         unpack(archive, tmp_path / "deep/out", strip=1)
     assert not list(tmp_path.rglob("escaped"))
 
@@ -158,7 +158,7 @@ def test_a_damaged_tar_is_named_and_leaves_nothing(tmp_path):
     whole = tar_of(tmp_path / "a.tar.gz", ["a"]).read_bytes()
     for content in (whole[: len(whole) // 2], b"\x1f\x8b not an archive", b""):
         (tmp_path / "a.tar.gz").write_bytes(content)
-        with pytest.raises(RecipeError, match="remove it and run again"):
+        with pytest.raises(RecipeError, match=r"a\.tar\.gz: cannot unpack"):
             unpack(tmp_path / "a.tar.gz", tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
@@ -204,7 +204,9 @@ def test_a_zip_in_parts_is_unpacked_and_what_is_there_is_kept(parts, tmp_path):
 @pytest.mark.parametrize("order", [[0, 1], [1, 0, 2], [0, 1, 1, 2]])
 def test_a_part_that_is_missing_or_out_of_order_is_named(parts, tmp_path, order):
     chosen = [parts[i] for i in order]
-    with pytest.raises(RecipeError, match=rf"{chosen[0].name} … {chosen[-1].name}: cannot unpack it: .*fetch it again"):
+    with pytest.raises(
+        RecipeError, match=rf"{chosen[0].name} … {chosen[-1].name}: cannot unpack .*missing, out of order or damaged"
+    ):
         unzip(chosen, tmp_path / "out")
 
 
@@ -214,7 +216,7 @@ def test_a_damaged_member_of_a_zip_is_named_and_not_kept(tmp_path):
     damaged = bytearray((tmp_path / "a.zip").read_bytes())
     damaged[5000] ^= 1
     (tmp_path / "a.zip").write_bytes(damaged)
-    with pytest.raises(RecipeError, match=r"a\.zip: cannot unpack it: .*CRC"):
+    with pytest.raises(RecipeError, match=r"a\.zip: cannot unpack .*CRC"):
         unzip([tmp_path / "a.zip"], tmp_path / "out")
     assert not (tmp_path / "out/a").exists()
 
@@ -224,7 +226,7 @@ def test_a_zip_cannot_leave_its_folder(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("fine", "x")
         archive.writestr(name, "x")
-    with pytest.raises(RecipeError, match=rf"evil\.zip: its member {name} would leave .*do not trust it"):
+    with pytest.raises(RecipeError, match=rf"evil\.zip: its member {name} would leave .*out: do not trust"):
         unzip([tmp_path / "evil.zip"], tmp_path / "deep/out")
     assert not list(tmp_path.rglob("escaped"))
 
@@ -232,6 +234,6 @@ def test_a_zip_cannot_leave_its_folder(tmp_path, name):
 def test_too_little_room_is_named_before_anything_is_written(parts, tmp_path, monkeypatch):
     usage = collections.namedtuple("usage", "total used free")
     monkeypatch.setattr(download.shutil, "disk_usage", lambda path: usage(9, 9, len(PAYLOAD)))
-    with pytest.raises(RecipeError, match="out: 0 GiB to unpack, 0 GiB free: make room"):
+    with pytest.raises(RecipeError, match="out: 0 GiB to unpack, 0 GiB free"):
         unzip(parts, tmp_path / "out")
     assert not (tmp_path / "out").exists()

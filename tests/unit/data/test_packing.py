@@ -1,11 +1,13 @@
-"""Packing: what an interrupted run left is kept as far as it is whole, and unusable recordings are listed."""
+"""Packing: an interrupted run goes on to the same bytes, long recordings are cut, unusable ones are listed."""
+
+import json
 
 import numpy as np
 import pytest
 import soundfile
 
-from dlglc.data.audio import Recordings
-from dlglc.data.packing import HOPELESS, check, pack, packed_before
+from dlglc.data.audio import Recordings, packed_wav
+from dlglc.data.packing import HOPELESS, Packer, PackOptions, check_in_place, complaint, write_tables
 from dlglc.data.tables import read_table, write_data_dir
 from dlglc.errors import RecipeError
 from dlglc.provenance import Stamp
@@ -22,91 +24,133 @@ def source(tmp_path):
     return tmp_path / "data"
 
 
-def pack_into(source, out_dir):
+def packed(source, out_dir, channels=None, **options):
+    """The entries of all recordings, and the tables that belong to them."""
     out_dir.mkdir(exist_ok=True)
-    stamp = Stamp(out_dir / "unfinished.json", {"rate": 16000}, [source / "wav.scp"])
-    return pack(Recordings(source, probe=False), 1600, out_dir, stamp)
+    chosen = PackOptions(**{"min_seconds": 0.1, **options})
+    stamp = Stamp(out_dir / "packing.json", chosen._asdict(), [source / "wav.scp"])
+    packer = Packer(Recordings(source, chosen.sample_rate, probe=False), channels or {}, out_dir, chosen)
+    entries = packer.pack(stamp)
+    write_tables(entries, out_dir, chosen.sample_rate, packer.ark)
+    return entries
 
 
 def test_the_ark_holds_every_sample(source, tmp_path):
-    assert pack_into(source, tmp_path / "out").tolist() == [1600 * (i + 1) for i in range(5)]
-    packed, plain = Recordings(tmp_path / "out"), Recordings(source)
-    assert packed.ids == plain.ids
+    entries = packed(source, tmp_path / "out")
+    assert [entry["seconds"] for entry in entries] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+    found, plain = Recordings(tmp_path / "out"), Recordings(source)
+    assert found.ids == plain.ids
     for i in range(5):
-        np.testing.assert_array_equal(packed.read(i), plain.read(i))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["wav.ark", "wav.scp"]
+        np.testing.assert_array_equal(found.read(i), plain.read(i))
+    tables = {name: read_table(tmp_path / "out" / name) for name in ("utt2num_samples", "utt2dur", "utt2reco")}
+    assert tables["utt2num_samples"]["u2"] == "4800"
+    assert tables["utt2dur"]["u2"] == "0.3000"
+    assert tables["utt2reco"] == {f"u{i}": f"u{i}" for i in range(5)}
+    assert (tmp_path / "out/recordings").read_text().splitlines()[1] == "u1 usable 0.20 16000 1 PCM_16 -"
 
 
 @pytest.mark.parametrize("lost", [1, 44, 5000, 9000, 20000])
-def test_an_interrupted_run_goes_on_to_the_same_bytes(source, tmp_path, lost):
-    """As a kill leaves both files: the ark without its last bytes, the table perhaps with half a line."""
-    pack_into(source, tmp_path / "whole")
-    ark = (tmp_path / "whole/wav.ark").read_bytes()
-    out = tmp_path / "out"
+@pytest.mark.parametrize("half_a_line", [0, 3])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(source, tmp_path, lost, half_a_line):
+    """As a kill leaves both files: the ark without its last bytes, the journal perhaps with half a line."""
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    expected = packed(source, whole)
     out.mkdir()
-    Stamp(out / "unfinished.json", {"rate": 16000}, [source / "wav.scp"]).write()
+    ark, journal = (whole / "wav.ark").read_bytes(), (whole / "packing.jsonl").read_bytes()
+    Stamp(out / "packing.json", json.loads((whole / "packing.json").read_text())["settings"],
+          [source / "wav.scp"]).write()  # fmt: skip
     (out / "wav.ark").write_bytes(ark[:-lost])
-    lines = (tmp_path / "whole/wav.scp").read_text().replace("whole", "out")
-    (out / "wav.scp.tmp").write_text(lines[:-3])
-    pack_into(source, out)
+    (out / "packing.jsonl").write_bytes(journal[: len(journal) - half_a_line])
+    assert packed(source, out) == expected
     assert (out / "wav.ark").read_bytes() == ark
-    assert (out / "wav.scp").read_text() == lines
+    assert (out / "packing.jsonl").read_bytes() == journal
 
 
 def test_a_run_of_other_settings_is_not_continued(source, tmp_path):
-    pack_into(source, tmp_path / "whole")
-    out = tmp_path / "out"
-    out.mkdir()
-    Stamp(out / "unfinished.json", {"rate": 8000}, [source / "wav.scp"]).write()
-    (out / "wav.ark").write_bytes(bytes(99))
-    (out / "wav.scp.tmp").write_text(f"u0 {out}/wav.ark:3\nu1 {out}/wav.ark:50\n")
-    pack_into(source, out)
-    assert (out / "wav.ark").read_bytes() == (tmp_path / "whole/wav.ark").read_bytes()
+    packed(source, tmp_path / "out", min_seconds=0.2)
+    entries = packed(source, tmp_path / "out", min_seconds=0.1)
+    assert [entry["reason"] for entry in entries] == [""] * 5
+    packed(source, tmp_path / "whole")
+    assert (tmp_path / "out/wav.ark").read_bytes() == (tmp_path / "whole/wav.ark").read_bytes()
 
 
-def test_what_is_whole_ends_where_the_next_id_begins(source, tmp_path):
-    pack_into(source, tmp_path / "out")
-    ark, scp = tmp_path / "out/wav.ark", tmp_path / "out/wav.scp"
-    found = packed_before(["u0", "u1", "x2", "u3", "u4"], ark, scp)  # another recording stands third
-    assert found.tolist() == [1600, 3200]
-    assert ark.stat().st_size == 2 * (len("u0 ") + 44) + 2 * (1600 + 3200)
-    assert list(read_table(scp)) == ["u0", "u1"]
+def test_what_could_not_be_used_is_tried_again(source, tmp_path):
+    path = tmp_path / "u1.wav"
+    samples = path.read_bytes()
+    path.write_bytes(b"RIFF")
+    assert [bool(entry["reason"]) for entry in packed(source, tmp_path / "out")] == [False, True, False, False, False]
+    path.write_bytes(samples)
+    assert not any(entry["reason"] for entry in packed(source, tmp_path / "out"))
+    found, plain = Recordings(tmp_path / "out"), Recordings(source)
+    for i in range(5):
+        np.testing.assert_array_equal(found.read(i), plain.read(i))
 
 
-def test_all_that_cannot_be_used_is_listed(source):
-    recordings = Recordings(source)
-
-    def measure(i):
-        if i % 2:
-            raise RecipeError(f"line {i + 1} is broken")
-        return int(recordings.num_samples[i])
-
-    kept = []
-    with pytest.raises(RecipeError) as error:
-        check(recordings, measure, 2000, kept.append)
-    assert str(error.value).splitlines()[0] == "3 of 5 recordings cannot be used:"
-    for words in ("line 2 is broken", "line 4 is broken", "wav.scp:1: u0: 0.10 s, under 0.125 s: take the line out"):
-        assert words in str(error.value)
-    assert kept == [2, 4]
-    assert check(recordings, lambda i: 9000 + i, 2000, first=3).tolist() == [9003, 9004]
+def test_unusable_recordings_are_left_out_and_listed(source, tmp_path):
+    wav = read_table(source / "wav.scp")
+    soundfile.write(wav["u1"], np.zeros(3200, np.int16), 16000)
+    (tmp_path / "u3.wav").unlink()
+    entries = packed(source, tmp_path / "out", min_seconds=0.15)
+    assert [bool(entry["reason"]) for entry in entries] == [True, True, False, True, False]
+    assert list(read_table(tmp_path / "out/wav.scp")) == ["u2", "u4"]
+    text = complaint(Recordings(source, probe=False), entries)
+    assert text.startswith("3 of 5 recordings cannot be used:\n")
+    for words in ("wav.scp:1: u0: 0.10 s, under 0.15 s (", "wav.scp:2: u1: silent", "wav.scp:4: u3: no such file"):
+        assert words in text
+    lines = (tmp_path / "out/recordings").read_text().splitlines()
+    assert [line.split()[1] for line in lines] == ["unusable", "unusable", "usable", "unusable", "usable"]
 
 
-def test_a_silent_recording_is_named(source, tmp_path):
-    soundfile.write(read_table(source / "wav.scp")["u3"], np.zeros(3200, np.int16), 16000)
-    with pytest.raises(RecipeError, match=r"1 of 5 .*\n.*wav\.scp:4: u3: silent, every sample is 0"):
-        pack_into(source, tmp_path / "out")
-    assert not (tmp_path / "out/wav.scp").exists()
+def test_a_channel_of_a_recording(source, tmp_path):
+    path = read_table(source / "wav.scp")["u4"]
+    left, right = np.random.default_rng(1).integers(-900, 900, (2, 4000)).astype(np.int16)
+    soundfile.write(path, np.stack([left, right], 1), 16000)
+    packed(source, tmp_path / "out", {"u4": 1})
+    np.testing.assert_array_equal(Recordings(tmp_path / "out").read(4), right)
+
+
+def test_recordings_that_lie_in_an_ark_are_packed_again(source, tmp_path):
+    samples = np.random.default_rng(1).integers(-900, 900, 4000).astype(np.int16)
+    (tmp_path / "old.ark").write_bytes(b"x " + packed_wav(samples, 16000) + b"next")
+    write_data_dir(source, {"x": f"{tmp_path}/old.ark:2"}, {"x": "x"})
+    (entry,) = packed(source, tmp_path / "out")
+    assert entry["reason"] == ""
+    np.testing.assert_array_equal(Recordings(tmp_path / "out").read(0), samples)
 
 
 def test_a_corpus_of_which_nothing_is_readable_stops_early(tmp_path):
     wav = {f"u{i:03d}": str(tmp_path / "gone.wav") for i in range(3 * HOPELESS)}
     write_data_dir(tmp_path, wav, {utt: utt for utt in wav})
-    asked = []
+    with pytest.raises(RecipeError, match=rf"{HOPELESS} of {HOPELESS} recordings (.*\n.*)*… and {HOPELESS - 20} more"):
+        packed(tmp_path, tmp_path / "out")
+    with pytest.raises(RecipeError, match=f"{HOPELESS} of {HOPELESS} recordings"):
+        check_in_place(Recordings(tmp_path, probe=False), 0.1)
 
-    def measure(i):
-        asked.append(i)
-        raise RecipeError("gone")
 
-    with pytest.raises(RecipeError, match=rf"{HOPELESS} of {3 * HOPELESS} .*(\n.*)*… and {HOPELESS - 20} more"):
-        check(Recordings(tmp_path, probe=False), measure, 1)
-    assert asked == list(range(HOPELESS))
+def test_audio_that_stays_in_place_is_checked_by_its_header(source, tmp_path):
+    soundfile.write(tmp_path / "u3.wav", np.ones((4000, 2), np.int16), 16000)
+    entries = check_in_place(Recordings(source, probe=False), 0.15)
+    assert [bool(entry["reason"]) for entry in entries] == [True, False, False, True, False]
+    assert entries[0]["reason"] == "0.10 s, under 0.15 s"
+    assert "2 channels" in entries[3]["reason"]
+    (tmp_path / "out").mkdir()
+    write_tables(entries, tmp_path / "out", 16000, None)
+    assert read_table(tmp_path / "out/wav.scp") == {u: str(tmp_path / f"{u}.wav") for u in ("u1", "u2", "u4")}
+    assert read_table(tmp_path / "out/utt2num_samples") == {"u1": "3200", "u2": "4800", "u4": "8000"}
+
+
+def test_a_long_recording_becomes_utterances(speech_and_silence, tmp_path):
+    soundfile.write(tmp_path / "long.wav", speech_and_silence, 16000)
+    write_data_dir(tmp_path / "data", {"long": str(tmp_path / "long.wav")}, {"long": "long"})
+    (entry,) = packed(tmp_path / "data", tmp_path / "out", cut_above=5.0)
+    assert entry["notes"] == ["cut"]
+    assert len(entry["utts"]) >= 2
+    found = Recordings(tmp_path / "out")
+    segments = read_table(tmp_path / "out/utt2segment")
+    assert list(found.ids) == list(segments) == [utt for utt, *_ in entry["utts"]]
+    for i, (utt, _, count, start, end) in enumerate(entry["utts"]):
+        assert count == end - start
+        np.testing.assert_array_equal(found.read(i), speech_and_silence[start:end])
+        assert segments[utt] == f"long {start / 16000:.3f} {end / 16000:.3f}"
+    with pytest.raises(RecipeError, match="--cut-above works at 16000 Hz only"):
+        packed(tmp_path / "data", tmp_path / "other", cut_above=5.0, sample_rate=8000)

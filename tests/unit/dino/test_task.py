@@ -146,7 +146,7 @@ COLLAPSED = {"teacher_entropy": 3.46, "batch_entropy": 3.4, "embedding_std": 1.0
 def test_a_collapse_ends_the_run_once_the_rate_is_up(make):
     task = make()
     task.check_epoch(0, COLLAPSED)  # epoch 1 is of the warm-up
-    with pytest.raises(RecipeError, match=r"collapse after epoch 2: every output is uniform .*on_collapse: warn"):
+    with pytest.raises(RecipeError, match=r"collapse after epoch 2: .*teacher_entropy 3\.46.*on_collapse: warn"):
         task.check_epoch(1, COLLAPSED)
     task.check_epoch(1, {**COLLAPSED, "teacher_entropy": 1.0, "batch_entropy": 1.7})
 
@@ -154,7 +154,7 @@ def test_a_collapse_ends_the_run_once_the_rate_is_up(make):
 def test_a_collapse_may_only_be_said(make, caplog):
     with caplog.at_level("INFO"):
         make("on_collapse=warn").check_epoch(1, COLLAPSED)
-    assert "collapse: every output is uniform" in caplog.text
+    assert "collapse: " in caplog.text
 
 
 def test_a_warm_start_takes_the_weights_of_the_same_encoder_only(tmp_path):
@@ -167,8 +167,8 @@ def test_a_warm_start_takes_the_weights_of_the_same_encoder_only(tmp_path):
     for name, value in trained.state_dict().items():
         assert torch.equal(value, student.state_dict()[name])
     wider = settings("encoder.channels=4").encoder
-    with pytest.raises(RecipeError, match=r"model\.pt: its encoder has channels 2, here 4: take over its settings"):
+    with pytest.raises(RecipeError, match=r"model\.pt: .*encoder.* has channels 2, here 4"):
         warm_start(build_encoder(wider, 80), tmp_path / "model.pt", wider, fbank)
     other = load_settings(FbankSettings, None, ["low_freq=40"])
-    with pytest.raises(RecipeError, match=r"model\.pt: its fbank has low_freq 20\.0, here 40\.0"):
+    with pytest.raises(RecipeError, match=r"model\.pt: .*fbank.* has low_freq 20\.0, here 40\.0"):
         warm_start(student, tmp_path / "model.pt", encoder, other)

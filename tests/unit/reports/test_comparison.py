@@ -1,4 +1,4 @@
-"""Comparisons over seeds: what is paired with what, means and intervals written out, and speakers that are resampled."""
+"""Comparisons over seeds: what is paired with what, means and intervals written out, speakers that are resampled."""
 
 import json
 
@@ -75,9 +75,9 @@ def test_intervals_over_speakers_are_of_the_same_draws(tmp_path):
     enrol, test = rng.integers(20, size=(2, 500))
     test[::2] = enrol[::2]
     target = enrol == test
-    trials = [f"u{e}a u{t}b {'target' if same else 'nontarget'}" for e, t, same in zip(enrol, test, target)]
+    trials = [f"u{e:02d}a u{t:02d}b {'target' if same else 'nontarget'}" for e, t, same in zip(enrol, test, target)]
     (tmp_path / "trials").write_text("\n".join(trials) + "\n")
-    names = sorted(f"u{s}{side}" for s in range(20) for side in "ab")
+    names = sorted(f"u{s:02d}{side}" for s in range(20) for side in "ab")
     (tmp_path / "utt2spk").write_text("".join(f"{name} {name[:-1]}\n" for name in names))
     scores = {}
     for seed in range(2):

@@ -33,12 +33,12 @@ def test_lines_for_variants_and_levels_for_single_systems(found, tmp_path):
 
 
 def test_the_same_figures_give_the_same_file(found, tmp_path):
-    for name in ("one", "two"):
+    for name in ("one.svg", "two.svg"):
         plot_rounds(found, tmp_path / name)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     changed = {**found, ("round2", "plda"): {tmp_path: {"eer": 6.3}}}
-    plot_rounds(changed, tmp_path / "three")
-    assert (tmp_path / "three").read_bytes() != (tmp_path / "one").read_bytes()
+    plot_rounds(changed, tmp_path / "three.svg")
+    assert (tmp_path / "three.svg").read_bytes() != (tmp_path / "one.svg").read_bytes()
 
 
 def test_a_plot_of_levels_alone(found, tmp_path):

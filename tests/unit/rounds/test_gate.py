@@ -1,6 +1,7 @@
 """The gate: thresholds and what stands in for them. (Mixture and crossing themselves: test_mixture.py.)"""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from dlglc.errors import RecipeError
 from dlglc.rounds.gate import GATES, SMALLEST_LOSS, Evidence, GateDecision, decide_gate, log_loss, log_losses
 from dlglc.settings import load_settings
-from dlglc.settings.schema import DlglcSettings
+from dlglc.settings.schema import DlglcSettings, GateSettings
 
 
 def gate(**changes):
@@ -74,9 +75,10 @@ def test_off_and_unknown():
 
 
 def test_every_mode_of_the_settings_is_a_gate():
-    for mode in ("dynamic", "fixed", "none"):
+    modes = get_args(GateSettings.model_fields["mode"].annotation)
+    assert sorted(modes) == sorted(GATES)
+    for mode in modes:
         assert isinstance(GATES[mode](gate(mode=mode), Evidence(None, None, 1)), GateDecision)
-    assert len(GATES) == 3
 
 
 def test_the_posterior_stands_in_where_no_threshold_was_before():

@@ -11,7 +11,7 @@ from mypy import build
 from mypy.modulefinder import BuildSource
 from mypy.nodes import Decorator, FuncDef, MypyFile, Node, TypeInfo, Var
 from mypy.options import Options
-from mypy.traverser import all_name_and_member_expressions
+from mypy.traverser import NameAndMemberCollector
 from mypy.types import Instance, Type, TypeVarType, UnionType, get_proper_type
 
 from dlglc.dino.head import DinoHead
@@ -62,8 +62,18 @@ def classes(kind: Type | None) -> list[TypeInfo]:
 
 def attributes_read(result: build.BuildResult, node: Node) -> set[tuple[str, str]]:
     """(class of the schema, attribute) of all expressions `object.attribute` below a node."""
-    _, members = all_name_and_member_expressions(node)
-    return {(info.fullname, member.name) for member in members for info in classes(result.types.get(member.expr))}
+    return {
+        (info.fullname, member.name)
+        for member in expressions(node).member_exprs
+        for info in classes(result.types.get(member.expr))
+    }
+
+
+def expressions(node: Node) -> NameAndMemberCollector:
+    """All names, and all expressions `object.attribute`, below a node."""
+    collector = NameAndMemberCollector()
+    node.accept(collector)
+    return collector
 
 
 def compiled(root) -> build.BuildResult:
@@ -108,8 +118,7 @@ def parameters_used(files: dict[str, MypyFile], wanted: type) -> set[str]:
     assert isinstance(info, TypeInfo)
     function = info.names["__init__"].node
     assert isinstance(function, FuncDef)
-    names, _ = all_name_and_member_expressions(function.body)
-    return {name.name for name in names} & set(function.arg_names)
+    return {name.name for name in expressions(function.body).name_exprs} & set(function.arg_names)
 
 
 @pytest.fixture(scope="module")

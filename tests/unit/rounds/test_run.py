@@ -1,0 +1,83 @@
+"""A round from pseudo labels to model.pt: what it starts from, and what decides its crops."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from dlglc.data.arks import write_embeddings
+from dlglc.data.columns import Column
+from dlglc.data.tables import read_table, write_table
+from dlglc.encoders import build_encoder
+from dlglc.encoders.models import load_model, save_model
+from dlglc.errors import RecipeError
+from dlglc.rounds.run import initial_weights, train_round
+from dlglc.settings import load_settings
+from dlglc.settings.schema import AugmentSettings, DinoSettings, DlglcSettings, FbankSettings
+from dlglc.training.options import TrainingOptions
+
+ENCODER = ["encoder.name=resnet34", "encoder.channels=2", "encoder.embedding_dim=8"]
+ROUND = ["epochs=2", "batch_size=12", "crop_seconds=0.3", "gate.from_epoch=2", "correction.from_epoch=2"]
+
+
+def settings(*words):
+    plain = ["optimiser.warmup_epochs=0", "margin_warmup_epochs=0", "gate.min_kept=0"]
+    return load_settings(DlglcSettings, None, [*ROUND, *plain, *words])
+
+
+@pytest.fixture
+def start(tiny, tmp_path):
+    """start("name", "key=value", …) → a round from a random encoder and labels by pitch."""
+    utts = list(read_table(tiny / "train/wav.scp"))
+    write_table(tmp_path / "utt2cluster", {utt: utt[1] for utt in utts})
+    encoder = load_settings(DinoSettings, None, ENCODER).encoder
+    torch.manual_seed(0)
+    state = build_encoder(encoder, 80).state_dict()
+    save_model(tmp_path / "model.pt", encoder, load_settings(FbankSettings), state, "wav")
+    scp = write_embeddings(tmp_path, utts, np.random.default_rng(0).normal(size=(24, 8)))
+
+    def run(name, *words, number=1, embeddings=scp):
+        options = TrainingOptions(tmp_path / name, tiny / "noise", None, seed=1, device="cpu", max_hours=math.inf,
+                                  overwrite=False, command="steps/train_dlglc.py")  # fmt: skip
+        augment = load_settings(AugmentSettings)
+        train_round(settings(*words), augment, tiny / "train", tmp_path / "utt2cluster", tmp_path / "model.pt",
+                    embeddings, number, options)  # fmt: skip
+        return load_model(tmp_path / name / "model.pt")
+
+    return run
+
+
+def weights(model):
+    return torch.cat([value.flatten().float() for value in model.encoder.state_dict().values()])
+
+
+def test_a_round_leaves_a_model_and_its_decisions(start, tmp_path):
+    model = start("round1")
+    assert model.input == "wav"
+    assert not torch.allclose(weights(model), weights(load_model(tmp_path / "model.pt")))
+    assert sorted(path.name for path in (tmp_path / "round1/gate").iterdir()) == ["epoch01.npz", "epoch02.npz"]
+    with np.load(tmp_path / "round1/gate/epoch01.npz") as record:
+        assert record["decision"].tolist() == [1] * 24
+        assert record["target"].tolist() == [k // 6 for k in range(24)]
+
+
+def test_each_round_draws_other_crops_and_repeats(start):
+    one, again, second = (weights(start(name, number=n)) for name, n in (("a", 1), ("b", 1), ("c", 2)))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, second)
+
+
+def test_augment_probability_replaces_that_of_augment(start):
+    clean, noisy = (weights(start(str(p), f"augment_probability={p}")) for p in (0.0, 1.0))
+    assert not torch.equal(clean, noisy)
+
+
+def test_class_weights_from_centroids_need_embeddings(tmp_path):
+    ids, labels = Column.from_strings(["a", "b", "c"]), np.array([0, 1, 1])
+    scp = write_embeddings(tmp_path, list(ids), np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]]))
+    assert initial_weights(settings("classifier=random"), scp, ids, labels, 2) is None
+    found = initial_weights(settings("classifier=centroids"), scp, ids, labels, 2)
+    np.testing.assert_allclose(found, [[1, 0], [0, 1]])
+    with pytest.raises(RecipeError, match="classifier: centroids needs --embeddings"):
+        initial_weights(settings("classifier=centroids"), None, ids, labels, 2)
