@@ -46,7 +46,7 @@ FORMS = {
     "ima adpcm": Form("wav", 16000, 1, "IMA_ADPCM"),
     "ms adpcm": Form("wav", 16000, 1, "MS_ADPCM"),
     "gsm": Form("wav", 8000, 1, "GSM610"),
-    "mp3 in wav": Form("wav", 16000, 1, "MPEG_LAYER_III"),
+    "mp3 in wav": Form("wav", 44100, 1, "libmp3lame", "wav"),
     "rf64": Form("rf64", 16000, 1, "PCM_16"),
     "wave64": Form("w64", 16000, 1, "PCM_16"),
     "flac": Form("flac", 16000, 1, "PCM_16"),

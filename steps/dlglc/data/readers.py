@@ -9,7 +9,7 @@ import soundfile
 
 from ..arrays import Array
 from .audio import OGG_SCALE, OGG_SUBTYPES
-from .wholeness import is_joined
+from .wholeness import ends_as_declared
 
 BLOCK = 1 << 18  # frames of a block
 DAMAGED = 0.01  # share of a file's packets that may be unreadable
@@ -71,7 +71,8 @@ class SoundReader:
         )
         # A WAV that was never finished has 0 as its size.
         unfinished = file.frames == 0 and os.path.getsize(path) > 4096
-        self.reads_all = known and not unfinished and not (file.format == "MP3" and is_joined(path))
+        # Of an MP3 without a header in its first frame, or of several in a row, libsndfile guesses the length.
+        self.reads_all = known and not unfinished and (file.format != "MP3" or ends_as_declared(path))
 
     def close(self) -> None:
         self._file.close()
@@ -92,8 +93,7 @@ class SoundReader:
                 break
             done += len(block)
             yield block if scale is None else block * scale
-        # The length of an MP3 without a Xing header is a guess, and one with it has been checked.
-        if file.format != "MP3" and done < file.frames - SLACK * file.samplerate:
+        if done < file.frames - SLACK * file.samplerate:
             expected = file.frames / file.samplerate
             raise ValueError(f"cut short: {done / file.samplerate:.2f} s of {expected:.2f} s are there")
 
@@ -168,7 +168,7 @@ class FfmpegReader:
                 packets += 1
                 try:
                     frames = packet.decode()
-                except av.InvalidDataError as error:
+                except av.FFmpegError as error:
                     lost, last = lost + 1, error.strerror
                     continue
                 if frames:

@@ -186,17 +186,17 @@ def end_of_mpeg(file: BinaryIO, size: int) -> Ending:
     return Ending(doubtful=at != size)
 
 
-def is_joined(path: str) -> bool:
-    """True if an MP3 goes on where its Xing header says that it ends: several files, one behind the other.
+def ends_as_declared(path: str) -> bool:
+    """True if a header in the first frame of an MP3 says where it ends, and no frame follows there.
 
-    libsndfile stops there, FFmpeg goes on.
+    Some hosts of podcasts put several files one behind the other, of which the first header knows nothing.
     """
     with open(path, "rb") as file:
         end = xing_end(file, after_id3(file))
         if end is None:
             return False
         file.seek(after_id3(file, end))
-        return frame_length(file.read(4).ljust(4, b"\0")) > 0
+        return not frame_length(file.read(4).ljust(4, b"\0"))
 
 
 def after_id3(file: BinaryIO, at: int = 0) -> int:
