@@ -15,6 +15,21 @@ from support.shared import Shared
 SPEECHOCEAN = Path(os.environ.get("SPEECHOCEAN762", scripts.ROOT.parent / "shared/data/speechocean762"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal the tests out to the workers of pytest-xdist (--dist loadgroup): the slow ones first, each by itself.
+
+    What slow tests share is made once for all workers. The others of a module go to one worker together, as its
+    fixtures are theirs. All that needs the Slurm goes to one worker, which brings it up.
+    """
+    for item in items:
+        if item.get_closest_marker("slurm"):
+            item.add_marker("slow")
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+        elif not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+    items.sort(key=lambda item: 0 if item.get_closest_marker("slurm") else 1 if item.get_closest_marker("slow") else 2)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

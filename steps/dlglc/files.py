@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
-
 from .errors import RecipeError
 
 
@@ -41,6 +39,8 @@ def write_lines(path: str | Path, lines: Iterable[str]) -> None:
 
 def save_tensors(contents: dict[str, Any], path: str | Path) -> None:
     """Write tensors and plain containers with torch.save."""
+    import torch  # here: it takes seconds to import, and most scripts write text alone
+
     with whole_file(path) as file:
         torch.save(contents, file)
 
@@ -51,6 +51,8 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
     Raises:
         RecipeError: the file is missing or damaged.
     """
+    import torch  # as above
+
     try:
         contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return contents

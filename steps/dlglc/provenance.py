@@ -13,7 +13,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel
 
 from .console import log
@@ -157,5 +156,7 @@ def describe_machine() -> str:
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
             name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
+    import torch  # here: it takes seconds to import, and only reports and trainings describe the machine
+
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{name}, {os.cpu_count()} cores, {device}, torch {torch.__version__}"

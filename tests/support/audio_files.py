@@ -1,5 +1,6 @@
 """Audio files of every format that the recipe takes, written by the encoders that people use."""
 
+import fractions
 import functools
 import io
 from collections.abc import Iterator
@@ -121,7 +122,11 @@ def packets(stream: Any, samples: np.ndarray, rate: int, channels: int) -> Itera
     frame.sample_rate = rate
     context = stream.codec_context
     fit = av.AudioResampler(context.format.name, layout, rate, frame_size=context.frame_size or 1024)
+    done = 0
     for part in [*fit.resample(frame), *fit.resample(None), None]:
+        if part is not None:
+            part.pts, part.time_base = done, fractions.Fraction(1, rate)
+            done += part.samples
         yield from stream.encode(part)
 
 

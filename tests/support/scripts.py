@@ -16,7 +16,8 @@ THREADS = os.environ.get("OMP_NUM_THREADS", "1")  # of one process: others run b
 
 def environment(**changes: str) -> dict[str, str]:
     """What path.sh gives to scripts."""
-    paths = {"PYTHONPATH": str(ROOT / "steps"), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": THREADS}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    paths = {"PATH": path, "PYTHONPATH": str(ROOT / "steps"), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": THREADS}
     return {**os.environ, **paths, **changes}
 
 

@@ -78,7 +78,8 @@ def test_stages_1_and_2(tree, prepare, root, tmp_path):
     data = tmp_path / "data"
 
     def utility(name, *words):
-        done = subprocess.run([root / "utils" / name, *words], cwd=root, capture_output=True, text=True)
+        words = [root / "utils" / name, *words]
+        done = subprocess.run(words, cwd=root, env=scripts.environment(), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
     for name in ("train", "eval"):
