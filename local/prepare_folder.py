@@ -1,25 +1,26 @@
 #!/usr/bin/env python3
-"""Any folder of audio as a training set, without labels.
+"""Use any folder of audio as a training set without labels.
 
-    prepare_folder.py corpus CORPUS_DIR            stage 0: is there audio in it?
+    prepare_folder.py corpus CORPUS_DIR            stage 0: check that the folder has audio files
     prepare_folder.py data CORPUS_DIR OUT_DIR      stage 1: data directories
 
-All files below CORPUS_DIR with an ending of audio are taken, in any letter case; names may have blanks and any letters.
-A file whose name no table can hold (a line end in it, another encoding than UTF-8) gets a link in OUT_DIR/links.
-An utterance id is the file's path, with -- for /, and % with two digits for what a table cannot hold: it depends on
-nothing else and can be read back.
+All files below CORPUS_DIR with a file ending of audio are used. Small and capital letters are the same in endings.
+Names of files can have blanks and any letters. If a table cannot hold a name (it has a line end, or is not UTF-8), the
+file gets a link in OUT_DIR/links. The id of an utterance is the path of its file, with -- for / and %XX for characters
+that a table cannot hold.
 
---folders says what the lowest sub-folder of a file means:
-    nothing   each file is a session of its own (the default)
-    session   files of one sub-folder were recorded together: one day, one call, one microphone
-    speaker   the sub-folder right below CORPUS_DIR is one person. It never reaches training; it serves the report
+--folders says what the sub-folder of a file means:
+    nothing   it has no meaning: each file is a session of its own (default)
+    session   files of one sub-folder were recorded together: on one day, in one call, with one microphone
+    speaker   a sub-folder of CORPUS_DIR has the files of one speaker. This is used in the report, never in training
 
---labels FILE, `path speaker [session]` lines with paths relative to CORPUS_DIR, or --held-out DIR, a folder with one
-sub-folder for each person, make an evaluation set and its trials. These files are not trained on.
+--labels and --held-out make an evaluation set with trials. Its files are not used in training. --labels FILE has `path
+speaker [session]` lines with paths relative to CORPUS_DIR. --held-out DIR has one sub-folder per speaker.
 
-Reads   CORPUS_DIR; FILE; DIR
-Writes  OUT_DIR/train: wav.scp, utt2spk and spk2utt with speaker = utterance, utt2sess, utt2channel with --channels
-        split, utt2spk.truth with --folders speaker; OUT_DIR/eval and its trials where there are labels
+Reads   CORPUS_DIR, FILE, DIR
+Writes  OUT_DIR/train: wav.scp, utt2spk and spk2utt, in which every utterance is its own speaker; utt2sess; with
+        --channels split utt2channel; with --folders speaker utt2spk.truth
+        OUT_DIR/eval: the same and trials, if there are labels
 
 Example
     local/prepare_folder.py data ~/speech data/folder/local --folders session
@@ -40,7 +41,7 @@ from trials import draw_trials
 
 MEANINGS = ("nothing", "session", "speaker")
 TRIALS_PER_SPEAKER = 100
-FILES = 2000  # labelled files that trials are drawn from
+FILES = 2000  # most labelled files that trials are drawn from
 
 
 def main() -> None:
@@ -48,15 +49,19 @@ def main() -> None:
     parser.add_argument("part", choices=["corpus", "data"])
     parser.add_argument("corpus_dir", type=Path)
     parser.add_argument("out_dir", type=Path, nargs="?")
-    parser.add_argument("--folders", choices=MEANINGS, default="nothing", help="what a sub-folder means")
-    parser.add_argument("--channels", choices=["mix", "split"], default="mix", help="of files with several")
+    parser.add_argument(
+        "--folders", choices=MEANINGS, default="nothing", help="what sub-folders are (default: nothing)"
+    )
+    parser.add_argument(
+        "--channels", choices=["mix", "split"], default="mix", help="of files with several channels (default: mix)"
+    )
     parser.add_argument("--labels", type=Path, metavar="FILE", help="`path speaker [session]` lines, for evaluation")
     parser.add_argument("--held-out", type=Path, metavar="DIR", help="one sub-folder per person, for evaluation")
-    parser.add_argument("--seed", type=int, default=0, help="of the trials that are drawn (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the trials (default: 0)")
     args = parser.parse_args()
 
     if not args.corpus_dir.is_dir():
-        raise RecipeError(f"{args.corpus_dir}: no such folder: name the folder that holds your audio with --corpus-dir")
+        raise RecipeError(f"{args.corpus_dir}: no such folder: give the folder of your audio files with --corpus-dir")
     found = look_around(args.corpus_dir)
     if args.part == "corpus":
         return
@@ -68,29 +73,29 @@ def main() -> None:
     if args.held_out:
         labels |= evaluation_of(args.held_out, found)
     write_train(args, found, set(labels))
-    shutil.rmtree(args.out_dir / "eval", ignore_errors=True)  # of a run with other labels
+    shutil.rmtree(args.out_dir / "eval", ignore_errors=True)  # it can be of a run with other labels
     if labels:
         write_eval(args.out_dir / "eval", found, labels, args.seed)
 
 
 def look_around(corpus_dir: Path) -> Found:
-    """Find the audio, and say what there is."""
+    """Find the audio files, and log their number."""
     found = find_audio(corpus_dir)
     for folder in found.closed:
-        log.info("%s: this folder cannot be opened; what is in it is left out", ascii(folder)[1:-1])
+        log.info("%s: this folder cannot be opened; its files are left out", ascii(folder)[1:-1])
     count = len(found.files) + len(found.strange)
     if not count:
-        raise RecipeError(f"{corpus_dir}: no audio in it: {found.others} files with other endings ({found.endings})")
-    log.info("%s: %d audio files; %d others are left alone (%s)", corpus_dir, count, found.others, found.endings)
+        raise RecipeError(f"{corpus_dir}: no audio in it: {found.others} files have other endings ({found.endings})")
+    log.info("%s: %d audio files; %d other files are ignored (%s)", corpus_dir, count, found.others, found.endings)
     return found
 
 
 def write_train(args: argparse.Namespace, found: Found, held_out: set[str]) -> None:
-    """All that is not held out, without labels."""
+    """Write the training set: all files that are not for evaluation, without labels."""
     out_dir = args.out_dir / "train"
     wav = {utt: path for utt, path in found.files.items() if utt not in held_out}
     if not wav:
-        raise RecipeError(f"{args.corpus_dir}: every file is held out for evaluation: nothing is left to train on")
+        raise RecipeError(f"{args.corpus_dir}: every file is for evaluation: leave some files for training")
     origin = {utt: utt for utt in wav}
     channels: dict[str, int] = {}
     if args.channels == "split":
@@ -112,7 +117,10 @@ def write_train(args: argparse.Namespace, found: Found, held_out: set[str]) -> N
 
 
 def write_eval(out_dir: Path, found: Found, labels: dict[str, tuple[str, str]], seed: int) -> None:
-    """The labelled files, and trials: all of them, and those within and across sessions where sessions are known."""
+    """Write the labelled files and their trials.
+
+    If sessions are known, trials_within and trials_across have the target trials within and across sessions.
+    """
     speakers = {utt: speaker for utt, (speaker, _) in labels.items()}
     sessions = {utt: session for utt, (_, session) in labels.items()}
     write_data_dir(
@@ -127,7 +135,7 @@ def write_eval(out_dir: Path, found: Found, labels: dict[str, tuple[str, str]], 
     kinds = {line.split()[2] for line in lines}
     if kinds != {"target", "nontarget"}:
         raise RecipeError(
-            f"{people} labelled speakers, {len(speakers)} files: trials need two speakers, and two files of one of them"
+            f"{people} labelled speakers, {len(speakers)} files: trials need two speakers, and two files of one speaker"
         )
     write_lines(out_dir / "trials", lines)
     if len(set(sessions.values())) < len(sessions) and len(set(sessions.values())) > people:
@@ -139,9 +147,12 @@ def write_eval(out_dir: Path, found: Found, labels: dict[str, tuple[str, str]], 
 
 
 def few_of_each(speakers: dict[str, str], seed: int) -> dict[str, str]:
-    """Speaker of the utterances that trials are drawn from: all, or FILES, chosen by a hash, where there are more.
+    """Choose the utterances that trials are drawn from: about FILES of them, by a hash.
 
-    All pairs are looked at when trials are drawn, and these grow with the square.
+    The number of pairs of utterances, which draw_trials orders, grows with the square of their number.
+
+    Returns:
+        The speaker of each chosen utterance.
     """
     if len(speakers) <= FILES:
         return speakers
@@ -153,7 +164,7 @@ def few_of_each(speakers: dict[str, str], seed: int) -> dict[str, str]:
 
 
 def keeps(line: str, sessions: dict[str, str], same: bool) -> bool:
-    """Nontarget trials, and target trials within or across sessions."""
+    """True for nontarget trials, and for target trials within (same) or across (not same) sessions."""
     enrol, test, kind = line.split()
     return kind == "nontarget" or (sessions[enrol] == sessions[test]) == same
 

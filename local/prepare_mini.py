@@ -35,7 +35,6 @@ Example
 
 import argparse
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,7 @@ from dlglc.console import log
 from dlglc.data.tables import write_table, write_unlabelled
 from dlglc.errors import RecipeError
 from dlglc.files import write_lines, write_text
-from dlglc.provenance import Stamp
+from dlglc.provenance import Stamp, cores
 from espeak import Espeak, version
 from processes import run_in_processes
 from sentences import sentence
@@ -135,7 +134,7 @@ def check_numbers(args: argparse.Namespace) -> None:
     if args.speakers + args.eval_speakers > 999 or max(args.utterances, args.eval_utterances) > 999:
         raise RecipeError("ids have three digits: at most 999 speakers, and 999 utterances of each")
     if args.nj is None:
-        args.nj = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        args.nj = cores()
     if args.nj < 1:
         raise RecipeError(f"--nj {args.nj}: must be 1 or more")
 

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""What can be known of pseudo labels without a label, and utterances to listen to.
+"""Assess pseudo labels without true speakers, and list utterances to listen to.
 
-    sizes               clusters, smallest, median, largest, how many have one utterance
-    seed_agreement      adjusted Rand index with clusters of another seed: 1 the same, 0 chance. A low one says that K
-                        or the space is not right; a high one says that they are stable, which is not yet right
-    round_agreement     the same with the labels that the system was trained on (--before)
+    num_clusters, smallest, median, largest, singletons
+                        number of clusters, sizes of clusters, number of clusters with one utterance
+    seed_agreement      adjusted Rand index with the clusters of another seed: 1 = the same clusters, 0 = chance. A low
+                        value says that K or the space is wrong. A high value says that the clusters are stable; they
+                        can still be wrong.
+    round_agreement     adjusted Rand index with the labels that the system was trained on (--before)
     silhouette          how much nearer utterances are to their own cluster than to the next one, -1 to 1
-    same_recording_eer  telling pairs of one recording from pairs of others, by cosine. A stand-in: pairs of one
-                        recording share the channel as well as the speaker
+    same_recording_eer  EER of telling pairs of one recording from pairs of different recordings by cosine, in percent.
+                        This is only a rough substitute for speaker verification: pairs of one recording have the same
+                        channel as well as the same speaker.
 
-Reads   EMBEDDING_SCP, CLUSTER_DIR/utt2cluster; with --data DATA_DIR/{utt2sess, utt2reco, recordings}
-Writes  CLUSTER_DIR/unlabelled.json, CLUSTER_DIR/listen.txt (`cluster utterance place`)
+Reads   EMBEDDING_SCP, CLUSTER_DIR/utt2cluster; with --data, DATA_DIR/utt2sess or DATA_DIR/utt2reco
+Writes  CLUSTER_DIR/unlabelled.json, these figures
+        CLUSTER_DIR/listen.txt, `cluster utterance place` lines, where place is central, middle or farthest
 
 Example
     steps/assess_clusters.py --data data/folder/train exp/folder/dino/train/embedding.scp exp/folder/dino/clusters
@@ -31,8 +35,8 @@ def main() -> None:
     add_settings_options(parser, "cluster")
     parser.add_argument("--data", type=Path, metavar="DATA_DIR", help="data directory, for recordings and sessions")
     parser.add_argument("--before", type=Path, metavar="UTT2CLUSTER", help="labels that the system was trained on")
-    parser.add_argument("--seed", type=int, default=0, help="that the clusters were made with (default: 0)")
-    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda (default: auto)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the clusters (default: 0)")
+    console.add_device_option(parser)
     parser.add_argument("embedding_scp", type=Path)
     parser.add_argument("cluster_dir", type=Path)
     args = parser.parse_args()

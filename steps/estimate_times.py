@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Say what a folder of audio holds, and how long the stages will take with it on this machine, before they start.
+"""Describe a folder of audio, and estimate how long each stage will take on this machine.
 
-The headers of a sample of the files are read, some files are decoded, and a few updates of the real networks are timed.
-The figures are rough: within a factor of two on an idle machine.
+The script reads the headers of a sample of the files, decodes some files, and measures a few updates of the networks.
+The estimate is rough: within a factor of two on an idle machine.
 
-Reads   CORPUS_DIR, as local/prepare_folder.py takes it
-Writes  nothing; lines to the terminal
+Reads   CORPUS_DIR, a folder for local/prepare_folder.py
+Writes  nothing; the estimate goes to the terminal
 
 Example
     steps/estimate_times.py --dino-config conf/folder/dino.yaml --dlglc-config conf/folder/dlglc.yaml ~/speech
@@ -19,7 +19,8 @@ from dlglc import console
 from dlglc.console import log
 from dlglc.data.folder import find_audio
 from dlglc.errors import RecipeError
-from dlglc.reports.estimate import cores, estimate, in_words, look_at_files
+from dlglc.provenance import cores
+from dlglc.reports.estimate import estimate, in_words, look_at_files
 from dlglc.settings import add_settings_options, settings_of
 from dlglc.settings.schema import DinoSettings, DlglcSettings, FbankSettings
 
@@ -28,7 +29,7 @@ def main() -> None:
     parser = console.parser(__doc__)
     add_settings_options(parser, "dino", "dlglc", "fbank", "augment", "cluster", "backend")
     parser.add_argument("--dino-config", dest="config", help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=3, help="of DLG-LC training (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of DLG-LC training (default: 3)")
     parser.add_argument("--nj", default="auto", help="parallel jobs over utterances (default: one per core)")
     parser.add_argument(
         "--cut-above", type=float, default=20.0, help="seconds; longer recordings are cut (default: 20)"
@@ -38,7 +39,7 @@ def main() -> None:
 
     files = list(find_audio(args.corpus_dir).files.values())
     if not files:
-        raise RecipeError(f"{args.corpus_dir}: no audio in it")
+        raise RecipeError(f"{args.corpus_dir}: no audio files in this folder: check the path")
     with tempfile.TemporaryDirectory() as work:
         corpus = look_at_files(files, Path(work), args.cut_above)
     log.info("%d files, about %.1f hours, about %d utterances", corpus.files, corpus.hours, corpus.utterances)
@@ -46,7 +47,7 @@ def main() -> None:
         log.info("  %4.1f %%  %s", 100 * count / max(1, sum(corpus.formats.values())), kind)
     if corpus.unreadable:
         log.info(
-            "  %d of the files looked at have no header that can be read; stage 1 names all of them", corpus.unreadable
+            "  the headers of %d files of the sample cannot be read; stage 1 lists all such files", corpus.unreadable
         )
     jobs = cores() if args.nj == "auto" else int(args.nj)
     stages = estimate(

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Complete a packed data directory: speakers, sessions, trials of the utterances that could be used, and a summary.
+"""Complete a packed data directory: speakers, sessions and trials of its utterances, and a summary.
 
-Every utterance is a speaker of its own where LOCAL_DIR says so, and stays so when a recording was cut into several.
-More recordings without use than --max-unusable are an error.
+If every recording in LOCAL_DIR is its own speaker, every utterance in OUT_DIR is its own speaker too, also if a
+recording was cut into several utterances. If more recordings than --max-unusable cannot be used, this is an error.
 
 Reads   LOCAL_DIR/{wav.scp, utt2spk, utt2spk.truth, utt2sess, trials*}, OUT_DIR/{wav.scp, utt2reco, recordings,
         utt2segment}
-Writes  OUT_DIR/{utt2spk, spk2utt, utt2spk.truth, utt2sess, trials*} of the utterances that are there; unusable.txt,
-        `path: reason` of the recordings that cannot be used; where recordings were cut, original/{wav.scp, segments,
-        utt2spk, spk2utt}, the same utterances as Kaldi's segments of the original files.
+Writes  OUT_DIR/{utt2spk, spk2utt, utt2spk.truth, utt2sess, trials*} for the utterances of OUT_DIR
+        OUT_DIR/unusable.txt, `path: reason` lines of the recordings that cannot be used
+        If recordings were cut, OUT_DIR/original/{wav.scp, segments, utt2spk, spk2utt}, the same utterances as segments
+        of the original files, in Kaldi's form.
 
 Example
     steps/finish_data.py --max-unusable 0.1 data/folder/local/train data/folder/train
@@ -29,7 +30,11 @@ from dlglc.files import write_lines
 def main() -> None:
     parser = console.parser(__doc__)
     parser.add_argument(
-        "--max-unusable", type=float, default=0.0, metavar="SHARE", help="of the recordings, 0 to 1 (default: 0)"
+        "--max-unusable",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="accepted share of unusable recordings (default: 0)",
     )
     parser.add_argument("local_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
@@ -45,13 +50,13 @@ def main() -> None:
     for line in describe_recordings(recordings):
         log.info("%s", line)
     if bad:
-        log.info("  what cannot be used, and why: %s", unusable)
+        log.info("  %s lists the recordings that cannot be used, with reasons", unusable)
     share = len(bad) / len(recordings)
     if len(bad) == len(recordings) or share > args.max_unusable:
-        shown = "\n  ".join(f"{where.get(r.name, r.name)}: {r.reason}" for r in bad[:20])
+        listed = "\n  ".join(f"{where.get(r.name, r.name)}: {r.reason}" for r in bad[:20])
         raise RecipeError(
             f"{len(bad)} of {len(recordings)} recordings cannot be used ({100 * share:.1f} %, accepted are "
-            f"{100 * args.max_unusable:.1f} %):\n  {shown}\n  All of them are in {unusable}. Mend or remove the files, "
+            f"{100 * args.max_unusable:.1f} %):\n  {listed}\n  All of them are in {unusable}. Repair or remove files, "
             f"or accept the loss: ./run.sh --max-unusable {min(1.0, share + 0.005):.2f}"
         )
     finish_tables(args.local_dir, args.out_dir)
@@ -60,7 +65,7 @@ def main() -> None:
 
 
 def shown(path: str) -> str:
-    """A path for people: that which a link of prepare_folder.py stands for, and \\n for what cannot be printed."""
+    """A path to print. A link of prepare_folder.py is replaced by its target; control characters are escaped."""
     real = os.readlink(path) if Path(path).parent.name == "links" and os.path.islink(path) else path
     return real if real.isprintable() else ascii(real)[1:-1]
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Show where an experiment stands: each stage done, running, stopped, waiting, or stale and why.
+"""Show the status of an experiment: each stage is done, running, stopped, waiting or stale.
 
-An output is stale when a file that it was made from, or a setting, is no longer what it was; so is all that was made
-from it. The next run makes it anew; a training of other settings is only discarded with --overwrite.
+An output is stale if a setting or an input file has changed since it was made. Everything that was made from a stale
+output is stale too. The next run makes stale outputs again. A training with other settings is discarded with
+--overwrite only.
 
-Reads   EXP_DIR and DATA, the records beside the outputs
-Writes  nothing; a table to the terminal
+Reads   the records beside the outputs in EXP_DIR and DATA
+Writes  nothing; a table goes to the terminal
 
 Example
     steps/show_status.py --dino-config conf/mini/dino.yaml data/mini exp/mini untrained dino round1
@@ -24,7 +25,7 @@ def main() -> None:
     for idea in SCHEMAS:
         parser.add_argument(f"--{idea}-config", metavar="YAML", help=f"differences to conf/{idea}.yaml (default: none)")
     parser.add_argument(
-        "--set", metavar="IDEA.KEY=VALUE", nargs="+", action="extend", default=[], help="change keys of any file"
+        "--set", metavar="IDEA.KEY=VALUE", nargs="+", action="extend", default=[], help="change a key of a file"
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("exp_dir", type=Path)

@@ -12,22 +12,37 @@ from support import chain, scripts
 from support.corpora import make_tiny
 from support.shared import Shared
 
+CHAINS = ("chain", "finished")  # fixtures that run the whole recipe, the longest first
 SPEECHOCEAN = Path(os.environ.get("SPEECHOCEAN762", scripts.ROOT.parent / "shared/data/speechocean762"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal the tests out to the workers of pytest-xdist (--dist loadgroup): the slow ones first, each by itself.
+    """Mark what is slow, and deal the tests out to the workers of pytest-xdist (--dist loadgroup).
 
-    What slow tests share is made once for all workers. The others of a module go to one worker together, as its
-    fixtures are theirs. All that needs the Slurm goes to one worker, which brings it up.
+    Slow tests come first, each by itself: what they share is made once for all workers, by the first test that needs
+    it, and so early that no worker has to wait for it. The other tests of a module go to one worker together, which
+    makes their fixtures. The tests of Slurm go to one worker, which brings it up.
     """
+    place: dict[pytest.Item, int] = {}
+    seen: set[str] = set()
     for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "clone" in fixtures:
+            item.add_marker("slow")
         if item.get_closest_marker("slurm"):
             item.add_marker("slow")
             item.add_marker(pytest.mark.xdist_group("slurm"))
-        elif not item.get_closest_marker("slow"):
+            place[item] = 0
+        elif item.get_closest_marker("slow"):
+            shared = [name for name in CHAINS if name in fixtures]
+            place[item] = 2 + len(CHAINS) - CHAINS.index(shared[0]) if shared else 2
+            if set(shared) - seen:
+                place[item] = 1
+            seen.update(shared)
+        else:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
-    items.sort(key=lambda item: 0 if item.get_closest_marker("slurm") else 1 if item.get_closest_marker("slow") else 2)
+            place[item] = 9
+    items.sort(key=place.__getitem__)
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +95,9 @@ def tiny(once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tree(once) -> Path:
+def clone(once) -> Path:
     """A copy of the checkout with short trainings and a mini corpus of 8 + 4 speakers, not prepared yet."""
-    return once("tree", chain.make_tree)
+    return once("clone", chain.make_clone)
 
 
 class Finished(NamedTuple):
@@ -93,11 +108,11 @@ class Finished(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def finished(tree, once) -> Finished:
+def finished(clone, once) -> Finished:
     """Stages 1 to 7 with one round, in two commands as a user would go on."""
 
     def make(top):
-        there = shutil.copytree(tree, top / "tree", symlinks=True)
+        there = shutil.copytree(clone, top / "tree", symlinks=True)
         words = ["--corpus-dir", "small", "--rounds", "1", "--nj", "2"]
         first = chain.run(there, "--stage", "1", "--stop-stage", "4", *words)
         trials = (there / "data/mini/eval/trials").read_text().splitlines(keepends=True)

@@ -46,7 +46,8 @@ fi
 read -ra _cmd <<<"$cmd"
 read -ra prepare_options <<<"$prepare"
 if [ "$corpus" = folder ]; then
-  [ -n "$corpus_dir_given" ] || _refuse "--corpus folder needs --corpus-dir, the folder that holds your audio"
+  [ -n "$corpus_dir_given" ] || [ "$stage" -gt 1 ] || $status ||
+    _refuse "--corpus folder needs --corpus-dir, the folder that holds your audio"
   prepare_options+=(--folders "$folders" --channels "$channels" --seed "$seed")
   [ -z "$labels" ] || prepare_options+=(--labels "$labels")
   [ -z "$held_out" ] || prepare_options+=(--held-out "$held_out")

@@ -99,7 +99,7 @@ class Stamp:
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two records: keys with both values, files by name."""
+    """The differences between two records: settings with both values, names of files."""
     before, after = _flatten(old.get("settings", {})), _flatten(new.get("settings", {}))
     found = [
         f"{key}: {before.get(key, 'not there')}, now {after.get(key, 'gone')}"
@@ -113,10 +113,13 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def changed_inputs(path: str | Path) -> list[str]:
-    """The inputs of a record on the disk that are not what they were when the output was made: names, in words.
+    """The input files of an output that have changed since it was made.
 
     Args:
-        path: file of the record; its inputs are named relative to the working directory.
+        path: record of the output. The names of its inputs are relative to the working directory.
+
+    Returns:
+        A sentence for each changed input. Empty if there is no record.
     """
     try:
         record: dict[str, Any] = json.loads(Path(path).read_text())
@@ -148,6 +151,11 @@ def describe_code() -> str:
     except FileNotFoundError:
         return "no git"
     return f"git {done.stdout.strip()}" if done.returncode == 0 else "no git"
+
+
+def cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_machine() -> str:

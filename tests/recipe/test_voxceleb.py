@@ -85,11 +85,11 @@ def outside(top: Path) -> dict[Path, int]:
 
 
 @pytest.fixture(scope="session")
-def chain(tree, speech, once) -> Chain:
+def chain(clone, speech, once) -> Chain:
     """All stages by one process. Tests must not change it."""
 
     def make(top):
-        shutil.copytree(tree, top / "tree", symlinks=True)
+        shutil.copytree(clone, top / "tree", symlinks=True)
         sizes = {"vox2_dev": (8, 16, UTTERANCES), "vox1_dev": (2, 4, 8), "vox1_test": (4, 8, 20)}
         make_tree(top / "corpus", speech, sizes, "m4a")
         settings = {idea: {**sizes, **TRAINER} for idea, sizes in SIZES.items()} | {"cluster": {"num_clusters": 8}}

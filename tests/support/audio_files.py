@@ -3,7 +3,11 @@
 import fractions
 import functools
 import io
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,3 +156,19 @@ def streamed(samples: np.ndarray, rate: int, codec: str, container: str, **optio
 
 def _only_write(pipe: Pipe) -> Any:
     return type("Writer", (), {"write": functools.partial(Pipe.write, pipe)})()
+
+
+@contextmanager
+def unprivileged() -> Iterator[Path]:
+    """A folder, in which permissions count for root as well."""
+    folder = Path(tempfile.mkdtemp())  # not below pytest's, which is root's alone
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, 65534, -1)
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        shutil.rmtree(folder)

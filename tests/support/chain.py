@@ -38,7 +38,7 @@ def command(where: Path, *words, check=True, env=None, timeout=1500) -> subproce
     return done
 
 
-def make_tree(top: Path) -> None:
+def make_clone(top: Path) -> None:
     """A copy of the files that git knows or would take, with short trainings, and a mini corpus of 8 + 4 speakers."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,9 +1,10 @@
 """What is made once in a session of tests, though several workers of pytest-xdist need it."""
 
 import fcntl
-import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 
 class Shared:
@@ -19,12 +20,17 @@ class Shared:
 
     def __call__(self, name: str, make: Callable[[Path], None]) -> Path:
         """The folder of that name; make(folder) fills it. Other workers wait meanwhile. Tests must not change it."""
-        folder, made = self.top / name, self.top / f"{name}.made"
+        folder, made, failed = (self.top / f"{name}{end}" for end in ("", ".made", ".failed"))
         with open(self.top / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            if failed.exists():  # what takes minutes to fail does so once
+                pytest.fail(f"{name} could not be made: {failed.read_text()}", pytrace=False)
             if not made.exists():
-                shutil.rmtree(folder, ignore_errors=True)  # half made by a worker that failed
                 folder.mkdir()
-                make(folder)
+                try:
+                    make(folder)
+                except BaseException as error:
+                    failed.write_text(str(error))
+                    raise
                 made.touch()
         return folder

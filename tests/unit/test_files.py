@@ -116,7 +116,7 @@ class Touch:
 def test_nothing_in_a_model_is_executed(tmp_path):
     mark = tmp_path / "executed"
     torch.save({"w": Touch(mark)}, tmp_path / "a.pt")
-    (tmp_path / "b.pt").write_bytes(pickle.dumps(Touch(mark)))
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(Touch(mark), protocol=2))
     for name in ("a.pt", "b.pt"):
         with pytest.raises(RecipeError, match="not a model file"):
             load_tensors(tmp_path / name)

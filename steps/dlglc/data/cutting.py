@@ -1,4 +1,4 @@
-"""Long recordings cut into utterances of a few seconds, by a voice activity detector (Silero VAD)."""
+"""Cuts long recordings into utterances of a few seconds with a voice activity detector (Silero VAD)."""
 
 from typing import Any
 
@@ -6,38 +6,38 @@ import numpy as np
 
 from ..arrays import Array
 
-FRAME = 512  # samples of 16 kHz, the detector's
+FRAME = 512  # samples at 16 kHz of a frame of the detector
 RATE = 16000
-STRETCH = 300 * RATE  # samples that the detector looks at together; memory does not grow with the recording
+STRETCH = 300 * RATE  # samples that the detector processes together, so that memory does not grow with the recording
 PAD = 0.1  # s of silence that is kept on both sides of speech
 
 
 class Cutter:
     """Cuts recordings where nobody speaks.
 
-    The detector (the package silero-vad, which carries its ONNX model) gives a probability of speech every 32 ms. What
-    it takes for speech is joined over short gaps and split at the best pause where it is long.
+    The detector gives a probability of speech every 32 ms. (The package silero-vad contains its model.) Stretches of
+    speech are joined over short gaps. Long stretches are split at the best pause.
 
     Args:
-        longest: seconds of an utterance at most.
-        shortest: seconds; shorter pieces are left out.
-        pause: seconds of silence that an utterance never crosses.
+        longest: longest utterance, seconds.
+        shortest: shorter utterances are left out, seconds.
+        pause: an utterance contains no silence that is longer than this, seconds.
     """
 
     def __init__(self, longest: float = 10.0, shortest: float = 1.0, pause: float = 0.5):
-        from silero_vad import load_silero_vad  # here: it sets torch's threads
+        from silero_vad import load_silero_vad  # imported here, because it changes the number of torch's threads
 
         self.longest, self.shortest, self.pause = longest, shortest, pause
         self.detector: Any = load_silero_vad(sequence=True)
 
     def cut(self, samples: Array) -> list[tuple[int, int]]:
-        """Utterances of a recording.
+        """Find the utterances of a recording.
 
         Args:
-            samples: (N,) float32 of full scale 1, 16 kHz; may be a memory map.
+            samples: (N,) float32 at 16 kHz, where 1 is full scale; can be a memory map.
 
         Returns:
-            [start, end) of each in samples, rising, not overlapping.
+            First sample and end of each utterance, in order and without overlap.
         """
         from silero_vad import get_speech_timestamps_from_probs
 
@@ -54,7 +54,7 @@ class Cutter:
     def probabilities(self, samples: Array) -> Array:
         """Probability of speech in each frame of 32 ms, (ceil(N / 512),).
 
-        Each stretch is brought to a common level first: the detector hears nothing in a very quiet recording.
+        The level of each stretch is normalised first, because the detector finds no speech in very quiet recordings.
         """
         parts = []
         for start in range(0, len(samples), STRETCH):
@@ -66,7 +66,7 @@ class Cutter:
         return np.concatenate(parts)
 
     def joined(self, speech: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Neighbours over short gaps become one utterance, up to the longest; what stays too short is left out."""
+        """Join neighbours over short gaps up to the longest utterance, and leave out utterances that are too short."""
         utterances: list[tuple[int, int]] = []
         for start, end in speech:
             if utterances:

@@ -1,4 +1,4 @@
-"""Audio files as people have them: whatever libsndfile or FFmpeg reads, in blocks of float samples."""
+"""Audio files of all formats that libsndfile or FFmpeg can read, in blocks of float samples."""
 
 import os
 import stat
@@ -18,23 +18,23 @@ ENDINGS = frozenset(
     wav wave flac ogg oga opus mp3 mp2 m4a m4b mp4 m4v aac webm mkv mka mov avi 3gp amr wma aif aiff aifc caf au snd sph
     nist w64 rf64 voc ac3
     """.split()  # noqa: SIM905  # a list of words reads better so
-)  # of names that are taken for audio, in small letters
+)  # endings of audio files, in small letters
 
 
 class AudioFile:
-    """An audio file, opened: its format, then its samples in blocks.
+    """An open audio file: its format, and its samples in blocks.
 
     Args:
         where: a path, `x.ark:offset` of a WAV in an ark, or `command |`.
-        allow_pipes: run commands in a shell. Off, they are refused: a table is no program.
-        work_dir: for the output of commands; None = the system's.
+        allow_pipes: run commands in a shell. If False, commands are refused.
+        work_dir: folder for the output of commands; None = that of the system.
 
     Attributes:
-        format: what it is.
-        doubtful: after all blocks are read: True if the file is perhaps not whole.
+        format: format of the file.
+        doubtful: True if the file is perhaps cut short. This is known when all blocks are read.
 
     Raises:
-        ValueError: what is wrong with the file; also while it is read.
+        ValueError: the file cannot be used; the text says why. This can also happen while the blocks are read.
     """
 
     def __init__(self, where: str, allow_pipes: bool = False, work_dir: Path | None = None):
@@ -68,7 +68,7 @@ class AudioFile:
         self.close()
 
     def blocks(self) -> Iterator[Array]:
-        """All samples as (frames, channels) float32 of full scale 1, some seconds at a time.
+        """All samples in blocks of some seconds, (frames, channels) float32, where 1 is full scale.
 
         Raises:
             ValueError: the file is damaged or cut short.
@@ -82,7 +82,11 @@ class AudioFile:
 
 
 def check_place(path: str) -> None:
-    """Raises: ValueError: there is no file that can be read."""
+    """Check that there is a file that can be read.
+
+    Raises:
+        ValueError: there is none; the text says why.
+    """
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -102,7 +106,7 @@ def check_place(path: str) -> None:
 
 
 def run_command(command: str, allowed: bool, output: BinaryIO) -> None:
-    """Write what a `command |` entry prints to a file."""
+    """Run a `command |` entry and write its output to a file."""
     if not allowed:
         raise ValueError("a `command |` entry would run a program: pass --allow-pipes if you trust this file")
     done = subprocess.run(["bash", "-c", command], stdout=output, stderr=subprocess.PIPE, check=False)
@@ -112,7 +116,7 @@ def run_command(command: str, allowed: bool, output: BinaryIO) -> None:
 
 
 def copy_packed(ark: str, offset: int, output: BinaryIO) -> None:
-    """Write a WAV of an ark to a file of its own. It ends where its header says."""
+    """Copy a WAV from an ark to a file. Its header has its length."""
     check_place(ark)
     with open(ark, "rb") as source:
         source.seek(offset)

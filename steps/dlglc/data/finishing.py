@@ -1,4 +1,4 @@
-"""Tables of a data directory for the utterances that packing left; cut ones inherit what is known of the recording."""
+"""Tables of a data directory for the utterances that packing made. An utterance has the values of its recording."""
 
 import shutil
 from pathlib import Path
@@ -6,26 +6,27 @@ from pathlib import Path
 from ..console import log
 from ..errors import RecipeError
 from ..files import write_lines
-from .tables import read_table, write_table
+from .tables import read_table, speaker_utterances, write_table
 
-OF_RECORDINGS = ("utt2spk.truth", "utt2sess")  # tables whose value an utterance takes from its recording
-SOMETIMES = {"trials_within", "trials_across"}  # lists that are made where sessions are known
+OF_RECORDINGS = ("utt2spk.truth", "utt2sess")  # tables in which an utterance has the value of its recording
+OF_FEATURES = ("feats.scp", "utt2num_frames")  # tables that a later stage makes
+SOMETIMES = {"trials_within", "trials_across"}  # lists that are made only if sessions are known
 
 
 def finish_tables(local_dir: Path, out_dir: Path) -> None:
-    """Write utt2spk, spk2utt and what else is known of the recordings.
+    """Write utt2spk, spk2utt and OF_RECORDINGS.
 
     Raises:
-        RecipeError: a recording without a speaker.
+        RecipeError: a recording has no speaker.
     """
     reco = read_table(out_dir / "utt2reco")
     speakers = read_table(local_dir / "utt2spk")
     missing = next((name for name in reco.values() if name not in speakers), None)
     if missing is not None:
-        raise RecipeError(f"{local_dir / 'utt2spk'}: no speaker of '{missing}': give every recording one, its own id")
+        raise RecipeError(f"{local_dir / 'utt2spk'}: no speaker of '{missing}': add a line for this recording")
     utt2spk = {utt: utt if speakers[name] == name else speakers[name] for utt, name in reco.items()}
     write_table(out_dir / "utt2spk", utt2spk)
-    write_table(out_dir / "spk2utt", grouped(utt2spk))
+    write_table(out_dir / "spk2utt", speaker_utterances(utt2spk))
     cut = any(utt != name for utt, name in reco.items())
     for table in OF_RECORDINGS:
         source, target = local_dir / table, out_dir / table
@@ -33,15 +34,18 @@ def finish_tables(local_dir: Path, out_dir: Path) -> None:
         if source.exists():
             values = read_table(source)
             write_table(target, {utt: values[name] for utt, name in reco.items() if name in values})
-        elif table == "utt2sess" and cut:  # a recording that was cut is the session of its utterances
+        elif table == "utt2sess" and cut:  # the utterances of a recording are a session
             write_table(target, reco)
+    for table in OF_FEATURES:  # of another set of utterances: the next stage makes them
+        if (out_dir / table).exists() and list(read_table(out_dir / table)) != list(reco):
+            (out_dir / table).unlink()
 
 
 def finish_trials(local_dir: Path, out_dir: Path) -> None:
-    """Copy the trial lists, without trials of utterances that cannot be used.
+    """Copy the trial lists, without the trials of utterances that cannot be used.
 
-    A list without a target trial, or without a nontarget trial, has no error rate: it is left out. Lists that somebody
-    has put into OUT_DIR stay there.
+    A list that has only target trials or only nontarget trials is left out, because it has no error rate. Other lists
+    in OUT_DIR are kept.
     """
     there = read_table(out_dir / "wav.scp")
     sources = {path.name: path for path in sorted(local_dir.glob("trials*"))}
@@ -61,7 +65,7 @@ def finish_trials(local_dir: Path, out_dir: Path) -> None:
 
 
 def write_original(local_dir: Path, out_dir: Path) -> None:
-    """Where recordings were cut: the same utterances as segments of the original files, in Kaldi's form."""
+    """If recordings were cut, write the same utterances as segments of the original files, in Kaldi's form."""
     folder = out_dir / "original"
     shutil.rmtree(folder, ignore_errors=True)
     if not (out_dir / "utt2segment").stat().st_size:
@@ -73,11 +77,3 @@ def write_original(local_dir: Path, out_dir: Path) -> None:
     write_table(folder / "segments", segments)
     write_table(folder / "utt2spk", {utt: utt for utt in segments})
     write_table(folder / "spk2utt", {utt: utt for utt in segments})
-
-
-def grouped(utt2spk: dict[str, str]) -> dict[str, str]:
-    """spk2utt of utt2spk."""
-    groups: dict[str, list[str]] = {}
-    for utt in sorted(utt2spk):
-        groups.setdefault(utt2spk[utt], []).append(utt)
-    return {speaker: " ".join(utts) for speaker, utts in groups.items()}

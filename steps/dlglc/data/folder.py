@@ -1,4 +1,4 @@
-"""A folder of audio as it is: its files and their ids, and what its sub-folders and label files say."""
+"""A folder of audio files: ids of the files, meanings of sub-folders, label files."""
 
 import hashlib
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 from ..errors import RecipeError
 from .decode import ENDINGS, AudioFile
 
-SPECIAL = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ud800-\udfff]|--|^-|-$")  # what an id must not hold as it is
-UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # what no line of a table can hold
+SPECIAL = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ud800-\udfff]|--|^-|-$")  # must be escaped in an id
+UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # cannot be in a line of a table
 
 
 @dataclass
@@ -21,11 +21,11 @@ class Found:
     """Audio files below a folder.
 
     Attributes:
-        files: id to absolute path, sorted by id.
-        strange: the same of files whose names no table can hold: a line end in it, or no UTF-8. See link_strange.
+        files: id → absolute path, sorted by id.
+        strange: id → absolute path of files whose names cannot be in a table: they have a line end, or are not UTF-8.
         closed: folders that cannot be opened.
-        others: number of files that are left alone.
-        endings: the commonest endings of those, for a message.
+        others: number of files without an ending of audio.
+        endings: the most frequent endings of these files, for a message.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Found:
     endings: str = ""
 
     def link_strange(self, folder: Path) -> None:
-        """Add the files with strange names to the others, by links with names that a table can hold."""
+        """Add the strange files to `files`, as links in `folder` whose names can be in a table."""
         for utt, path in self.strange.items():
             folder.mkdir(parents=True, exist_ok=True)
             link = folder / (hashlib.sha256(utt.encode()).hexdigest()[:24] + os.path.splitext(path)[1].lower())
@@ -45,10 +45,13 @@ class Found:
         self.files = dict(sorted(self.files.items()))
 
     def split_channels(self, wav: dict[str, str]) -> tuple[dict[str, str], dict[str, int]]:
-        """Ids of single channels: id-ch1, id-ch2, … of files with several, the id itself of the others.
+        """Make an id for each channel: id-ch1, id-ch2, … for files with several channels, else the id itself.
+
+        Args:
+            wav: id → path.
 
         Returns:
-            the file's id of each new id, and the channel (from 0) where there are several.
+            New id → id of the file; and new id → channel (from 0), for files with several channels.
         """
         with ThreadPoolExecutor(8) as pool:
             counts = dict(zip(wav, pool.map(count_channels, wav.values())))
@@ -62,7 +65,7 @@ class Found:
 
 
 def count_channels(path: str) -> int:
-    """Channels of a file; 1 where it cannot be read, which packing then says."""
+    """Number of channels of a file; 1 if the file cannot be read. Packing reports such files."""
     try:
         with AudioFile(path) as file:
             return file.format.channels
@@ -71,7 +74,7 @@ def count_channels(path: str) -> int:
 
 
 def find_audio(folder: Path) -> Found:
-    """All files with an ending of audio, hidden ones left out, links followed."""
+    """Find all files with an ending of audio. Links are followed, and hidden files are left out."""
     found, other = Found(), Counter[str]()
     top = folder.resolve()
     seen: set[tuple[int, int]] = set()
@@ -81,7 +84,7 @@ def find_audio(folder: Path) -> Found:
 
     for directory, folders, names in os.walk(top, followlinks=True, onerror=note_closed):
         status = os.stat(directory)
-        if (status.st_dev, status.st_ino) in seen:  # a link that leads back up
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
@@ -103,7 +106,7 @@ def find_audio(folder: Path) -> Found:
 
 
 def without_twins(files: dict[str, str]) -> dict[str, str]:
-    """Files by id, without links to files that are among them anyway: nothing is trained on twice."""
+    """Remove links to files that are there anyway, so that no file is used twice."""
     links = {utt: path for utt, path in files.items() if os.path.islink(path)}
     if not links:
         return files
@@ -118,7 +121,7 @@ def without_twins(files: dict[str, str]) -> dict[str, str]:
 
 
 def id_of(path: str) -> str:
-    """The id of a path relative to the corpus: "a b/c.wav" is a%20b--c.wav. No other path has it."""
+    """The id of a path relative to the corpus: a%20b--c.wav for "a b/c.wav". Different paths have different ids."""
 
     def escape(letters: str) -> str:
         return "".join(f"%{byte:02X}" for byte in os.fsencode(letters))
@@ -127,31 +130,40 @@ def id_of(path: str) -> str:
 
 
 def session_of(utt: str) -> str:
-    """The folder that a file lies in; the file itself where it lies right below the corpus."""
+    """The session of a file: its folder, or the file itself if it is directly in the corpus folder."""
     folder, _, name = utt.rpartition("--")
     return folder or name
 
 
 def speaker_of(utt: str, option: str = "--folders speaker") -> str:
-    """The sub-folder right below the corpus.
+    """The speaker of a file: the sub-folder of the corpus folder that has the file.
+
+    Args:
+        utt: id of the file.
+        option: the option that needs speakers, for the message.
 
     Raises:
-        RecipeError: the file is in none.
+        RecipeError: the file is not in a sub-folder.
     """
     speaker, mark, _ = utt.partition("--")
     if not mark:
-        raise RecipeError(f"{utt}: {option}: this file is in no sub-folder: move it into that of its speaker")
+        raise RecipeError(f"{utt}: {option}: this file is in no sub-folder: move it into the sub-folder of its speaker")
     return speaker
 
 
 def read_labels(path: Path, corpus_dir: Path, found: Found) -> dict[str, tuple[str, str]]:
-    """Speaker and session of the files that a label file names.
+    """Read a label file.
 
     Args:
-        path: `path speaker [session]` lines, tabs or blanks between; fields with blanks need tabs.
+        path: `path speaker [session]` lines. Fields are separated by blanks, or by tabs if a field has blanks.
+        corpus_dir: the corpus.
+        found: its files.
+
+    Returns:
+        Id → speaker and session.
 
     Raises:
-        RecipeError: a line of another form, a file that is not there, a label that stands twice.
+        RecipeError: a line has another form, a file does not exist, or a file has two labels.
     """
     labels: dict[str, tuple[str, str]] = {}
     try:
@@ -171,12 +183,12 @@ def read_labels(path: Path, corpus_dir: Path, found: Found) -> dict[str, tuple[s
         utt = labelled_file(words[0], corpus_dir, composed)
         if utt is None:
             hint = "" if "\t" in line else " (a path with blanks needs tabs around it)"
-            raise RecipeError(f"{path}:{number}: no audio file '{words[0]}' in {corpus_dir}: mend the path{hint}")
+            raise RecipeError(f"{path}:{number}: no audio file '{words[0]}' in {corpus_dir}: correct the path{hint}")
         if utt in labels:
-            raise RecipeError(f"{path}:{number}: '{words[0]}' has a label further up already: keep one")
+            raise RecipeError(f"{path}:{number}: '{words[0]}' has a label on an earlier line: keep one of the two")
         labels[utt] = (id_of(words[1]), id_of(words[2]) if len(words) == 3 else utt)
     if not labels:
-        raise RecipeError(f"{path}: no label in it: expected 'path speaker [session]' lines")
+        raise RecipeError(f"{path}: no labels: expected 'path speaker [session]' lines")
     return labels
 
 
@@ -196,18 +208,23 @@ def labelled_file(name: str, corpus_dir: Path, composed: dict[str, str]) -> str 
 
 
 def evaluation_of(folder: Path, found: Found) -> dict[str, tuple[str, str]]:
-    """Speaker and session of the files of a held-out folder, one sub-folder per person; its files join `found`.
+    """Speaker and session of the files of a held-out folder. Files that are not in `found` are added to it.
 
-    A folder below a person's is a session.
+    Args:
+        folder: has one sub-folder per speaker. A folder in the folder of a speaker is a session.
+        found: files of the corpus.
+
+    Returns:
+        Id → speaker and session.
 
     Raises:
-        RecipeError: no such folder, or no audio in it.
+        RecipeError: the folder does not exist, or has no audio files.
     """
     if not folder.is_dir():
-        raise RecipeError(f"{folder}: no such folder: --held-out takes one with a sub-folder for each person")
+        raise RecipeError(f"{folder}: no such folder: --held-out needs a folder with a sub-folder for each speaker")
     held = find_audio(folder)
     if not held.files:
-        raise RecipeError(f"{folder}: no audio in it: --held-out takes a folder with a sub-folder for each person")
+        raise RecipeError(f"{folder}: no audio in it: --held-out needs a folder with a sub-folder for each speaker")
     inside = {os.path.realpath(path): utt for utt, path in found.files.items()}
     labels = {}
     for utt, path in held.files.items():

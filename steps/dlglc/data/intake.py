@@ -1,4 +1,4 @@
-"""A file of any format as one mono recording at the recipe's rate, and what was found in it."""
+"""Reads a file of any format as a mono recording at the sample rate of the recipe, and checks its samples."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,23 +12,23 @@ from ..arrays import Array
 from .decode import AudioFile
 from .readers import BLOCK, Format
 
-SILENT = 2.0**-14  # of full scale: two steps of 16 bits
+SILENT = 2.0**-14  # of full scale; two steps of 16 bits
 SILENT_WIDE = 2.0**-20  # of formats with more bits
-QUIET = 0.01  # of full scale, -40 dB: below it 16 bits are few, and louder is better where the source has more
-TARGET = 0.1  # peak that a quiet recording of a wide format is brought to
-DC = 0.02  # of full scale: an offset worth a note
-CLIPPED = 1e-3  # share of samples at full scale that is worth a note
-OPPOSITE = 0.01  # of the channels' mean power: a mix with less is what two channels of opposite phase leave
+QUIET = 0.01  # of full scale, -40 dB. Below it, 16 bits are too coarse for a source with more bits
+TARGET = 0.1  # new peak of a quiet recording of such a source
+DC = 0.02  # of full scale; a larger offset is noted
+CLIPPED = 1e-3  # a larger share of samples at full scale is noted
+OPPOSITE = 0.01  # of the channels' mean power. A mix with less power is of channels with opposite phase
 
 
 class Taken(NamedTuple):
     """A recording.
 
     Attributes:
-        samples: (N,) float32 of full scale 1; in a file of its own, so that long ones do not fill the memory.
-        format: what the file is.
-        notes: what was done to it, and what is odd about it; a word each, e.g. "mixed", "resampled".
-        exact: True if the samples are those of 16 bits, which no level has to be found for.
+        samples: (N,) float32, where 1 is full scale. They are mapped from a file, so that long ones need no memory.
+        format: format of the file.
+        notes: one word for each change and each doubtful property, e.g. "mixed", "resampled".
+        exact: True if the samples are exactly those of 16 bits. Then their level is not changed.
     """
 
     samples: Array
@@ -38,11 +38,11 @@ class Taken(NamedTuple):
 
 
 class Intake:
-    """Reads recordings one after the other. The samples of one are there until the next is taken.
+    """Reads recordings one after the other. The samples of a recording are valid until the next one is read.
 
     Args:
-        sample_rate: Hz, of what comes out.
-        spool_dir: where the samples of the present recording are kept.
+        sample_rate: of the output, Hz.
+        spool_dir: folder for the samples of the present recording.
         allow_pipes: run `command |` entries.
     """
 
@@ -51,12 +51,16 @@ class Intake:
         self.spool = tempfile.TemporaryFile(dir=spool_dir)  # noqa: SIM115  # lives as long as this object
 
     def take(self, where: str, channel: int | None = None) -> Taken:
-        """Decode, mix down (or take one channel, from 0), resample.
+        """Decode a recording, mix its channels, and resample it.
 
-        Channels that cancel each other out are not mixed: the loudest of them is taken.
+        If the channels cancel each other out, the loudest channel is taken instead of the mix.
+
+        Args:
+            where: second column of wav.scp.
+            channel: take this channel (from 0) instead of the mix.
 
         Raises:
-            ValueError: why the recording cannot be used.
+            ValueError: the recording cannot be used; the text says why.
         """
         with AudioFile(where, self.allow_pipes, self.spool_dir) as file:
             survey = self.spool_mono(file, channel)
@@ -78,12 +82,12 @@ class Intake:
         return Taken(samples, found, sorted(notes), exact)
 
     def spool_mono(self, file: AudioFile, channel: int | None) -> "Survey":
-        """Write a recording's samples, mono and at the recipe's rate, to the spool."""
+        """Write the samples of a recording to the spool, mono and at the sample rate of the recipe."""
         channels = file.format.channels
         if channel is not None and channel >= channels:
-            raise ValueError(f"channel {channel + 1} is asked for, and it has {channels}")
+            raise ValueError(f"channel {channel + 1} is asked for, but the file has {channels}")
         survey = Survey(channels, mixed=channel is None and channels > 1)
-        self.spool.seek(0)  # and not truncated: the samples of the recording before may still be mapped
+        self.spool.seek(0)  # not truncated, because the samples of the recording before can still be mapped
         mono = (to_mono(block, channel) for block in survey.watched_channels(file.blocks()))
         for block in resampled(survey.watched(mono), file.format.rate, self.sample_rate):
             self.spool.write(block.tobytes())
@@ -92,7 +96,7 @@ class Intake:
 
 
 class Survey:
-    """What is odd about the samples of a file, seen block by block.
+    """Checks the samples of a file block by block.
 
     Args:
         channels: number of them.
@@ -107,7 +111,7 @@ class Survey:
         self.channel_power = np.zeros(channels)
 
     def watched_channels(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Pass (frames, channels) on, noting NaN, infinity, and samples at or above full scale."""
+        """Pass blocks (frames, channels) on, and count NaN, infinity, and samples at or above full scale."""
         for block in blocks:
             finite = np.isfinite(block)
             if not finite.all():
@@ -120,7 +124,7 @@ class Survey:
             yield block
 
     def watched(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Pass (frames,) on, noting the level."""
+        """Pass mono blocks (frames,) on, and measure their level."""
         for block in blocks:
             self.count += len(block)
             self.total += float(block.sum(dtype=np.float64))
@@ -130,13 +134,13 @@ class Survey:
             yield block
 
     def judge(self, silent: float) -> None:
-        """Say why these samples cannot be used.
+        """Decide whether the samples can be used.
 
         Args:
-            silent: a recording that never leaves its mean by more is silent.
+            silent: a recording is silent if its amplitude is smaller than this.
 
         Raises:
-            ValueError: they cannot.
+            ValueError: they cannot be used; the text says why.
         """
         if self.broken:
             raise ValueError(f"{self.broken} samples are NaN or infinite")
@@ -144,37 +148,37 @@ class Survey:
             raise ValueError("it holds no sample")
         swing = (self.high - self.low) / 2
         if swing < silent and not self.cancels():
-            raise ValueError(f"silent: its samples swing by {swing:.1e} of full scale")
+            raise ValueError(f"silent: its amplitude is {swing:.1e} of full scale")
 
     def cancels(self) -> bool:
-        """True if next to nothing is left of the channels when they are mixed."""
+        """True if the channels cancel each other out when they are mixed."""
         return self.mixed and self.power < OPPOSITE * float(self.channel_power.mean())
 
     def loudest(self) -> int:
-        """The channel of most power."""
+        """The channel with the largest power."""
         return int(self.channel_power.argmax())
 
     def notes(self) -> list[str]:
-        """Words for what is odd and yet usable."""
+        """One word for each doubtful property of usable samples."""
         found = []
         if self.above:
             found.append("above-full-scale")
         elif self.full > CLIPPED * self.count:
             found.append("clipped")
-        if abs(self.total / self.count) > DC:
+        if abs(self.total / self.count) > DC * max(1.0, self.high, -self.low):
             found.append("dc-offset")
         return found
 
 
 def to_mono(block: Array, channel: int | None) -> Array:
-    """(frames, channels) to (frames,): the mean of the channels, or one of them."""
+    """The mean of the channels, or one of them: (frames, channels) to (frames,)."""
     if channel is not None:
         return block[:, channel]
     return block[:, 0] if block.shape[1] == 1 else block.mean(1, dtype=np.float32)
 
 
 def resampled(blocks: Iterable[Array], rate: int, wanted: int) -> Iterator[Array]:
-    """Blocks of samples at another rate, as one stream (soxr, high quality)."""
+    """Resample a stream of blocks (soxr, high quality)."""
     if rate == wanted:
         yield from (np.ascontiguousarray(block, dtype=np.float32) for block in blocks)
         return
@@ -185,14 +189,17 @@ def resampled(blocks: Iterable[Array], rate: int, wanted: int) -> Iterator[Array
 
 
 def gain_for(samples: Array, exact: bool) -> tuple[float, str | None]:
-    """The factor that brings an utterance to a level that 16 bits serve, and a note of it where that is not 1.
+    """The gain that an utterance needs before it is stored with 16 bits.
 
-    What exceeds full scale is scaled down instead of clipped. What is very quiet is scaled up where the source has
-    more than 16 bits. The level does not matter to the encoder, which subtracts the mean of log energies.
+    An utterance above full scale is scaled down instead of clipped. A very quiet one is scaled up if its source has
+    more than 16 bits. The level has no effect on the features, because the mean of log energies is subtracted.
 
     Args:
-        samples: (N,) float32 of full scale 1; may be a memory map.
-        exact: True if they are those of 16 bits.
+        samples: (N,) float32, where 1 is full scale; can be a memory map.
+        exact: True if the samples are exactly those of 16 bits.
+
+    Returns:
+        The gain, and a note if the gain is not 1.
     """
     starts = range(0, len(samples), BLOCK)
     peak = max((float(np.abs(samples[start : start + BLOCK]).max()) for start in starts), default=0.0)

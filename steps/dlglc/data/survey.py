@@ -1,4 +1,4 @@
-"""What a corpus of unknown audio turned out to be: counts of formats, changes, oddities, and what cannot be used."""
+"""A summary of a corpus: formats, changes, doubtful properties, recordings that cannot be used."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,7 +18,7 @@ NOTES = {
     "above-full-scale": "samples above full scale",
     "perhaps-cut": "perhaps cut short: no end mark, an unfinished header or half a frame at the end",
     "clipped": "clipped: many samples at full scale",
-    "dc-offset": "a constant offset (DC) above 2 % of full scale; the features do not see it",
+    "dc-offset": "a constant offset (DC) above 2 % of full scale; it has no effect on the features",
 }
 
 
@@ -26,10 +26,10 @@ class Recording(NamedTuple):
     """A line of the table `recordings`.
 
     Attributes:
-        name: id.
+        name: id of the recording.
         usable: True if it was packed.
-        seconds, rate, channels, codec: of the file; 0 and "-" where that is not known.
-        notes: what was done or is odd.
+        seconds, rate, channels, codec: of the file; 0 or "-" if unknown.
+        notes: changes and doubtful properties, keys of NOTES.
         reason: why it cannot be used.
     """
 
@@ -44,10 +44,10 @@ class Recording(NamedTuple):
 
 
 def read_recordings(path: Path) -> list[Recording]:
-    """The table `recordings` that steps/pack_audio.py writes.
+    """Read the table `recordings` from steps/pack_audio.py.
 
     Raises:
-        RecipeError: missing or empty file, a line of another form.
+        RecipeError: the file is missing or empty, or a line has another form.
     """
     found = []
     for number, (name, text) in enumerate(read_table(path).items(), 1):
@@ -63,7 +63,7 @@ def read_recordings(path: Path) -> list[Recording]:
 
 
 def describe_recordings(recordings: list[Recording]) -> list[str]:
-    """Lines for people: how much there is, in which formats, what was done."""
+    """Lines for the log: amount of audio, formats, changes, reasons why recordings cannot be used."""
     good = [r for r in recordings if r.usable]
     hours = sum(r.seconds for r in good) / 3600
     lines = [f"{len(good)} of {len(recordings)} recordings can be used, {hours:.2f} hours"]
@@ -82,7 +82,7 @@ def describe_recordings(recordings: list[Recording]) -> list[str]:
 
 
 def kind_of(reason: str) -> str:
-    """A reason without its figures, so that like ones are counted together."""
+    """A reason without its numbers, so that recordings with the same reason are counted together."""
     head = reason.split(":")[0].split("(")[0].strip()
     if head.startswith("cut short"):
         return "cut short"

@@ -77,14 +77,19 @@ def write_data_dir(
 ) -> None:
     """Write wav.scp, utt2spk, spk2utt, and further tables (utt2dur={…}) of a data directory."""
     path = Path(path)
-    spk2utt: dict[str, list[str]] = {}
-    for utt in sorted(utt2spk):
-        spk2utt.setdefault(utt2spk[utt], []).append(utt)
     write_table(path / "wav.scp", wav)
     write_table(path / "utt2spk", utt2spk)
-    write_table(path / "spk2utt", {spk: " ".join(utts) for spk, utts in spk2utt.items()})
+    write_table(path / "spk2utt", speaker_utterances(utt2spk))
     for name, table in tables.items():
         write_table(path / name, table)
+
+
+def speaker_utterances(utt2spk: Mapping[str, str]) -> dict[str, str]:
+    """The contents of spk2utt: speaker → utterances, sorted and separated by blanks."""
+    groups: dict[str, list[str]] = {}
+    for utt in sorted(utt2spk):
+        groups.setdefault(utt2spk[utt], []).append(utt)
+    return {speaker: " ".join(utts) for speaker, utts in groups.items()}
 
 
 def write_unlabelled(

@@ -1,4 +1,4 @@
-"""What the rest of the recipe knows of an encoder."""
+"""The interface of an encoder."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""What can be known of clusters without a label: sizes, stability, silhouette, and how recordings score."""
+"""Assessment of clusters without labels: sizes, stability, silhouette, scores within recordings."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..scoring.metrics import equal_error_rate, rates, roc
 from ..settings.schema import ClusterSettings
 from ..vectors import group_means, unit_length
 
-PAIRS = 20_000  # of utterances of one recording, and as many of different ones, that are scored
+PAIRS = 20_000  # most pairs of utterances of one recording that are scored; and as many of different recordings
 
 
 def assess(
@@ -35,18 +35,18 @@ def assess(
 
     Args:
         embedding_scp: embeddings of the training set.
-        cluster_dir: with their clusters, utt2cluster.
-        settings: that the clusters were made with.
-        seed: that they were made with.
-        device: where distances are computed.
-        data_dir: for recordings and sessions; None = nothing is known of them.
-        before: labels that the system was trained on; None = it was not trained on any.
+        cluster_dir: directory of their clusters, utt2cluster.
+        settings: the settings of the clusters.
+        seed: the seed of the clusters.
+        device: where the distances are computed.
+        data_dir: data directory, for recordings and sessions; None = they are not known.
+        before: labels that the system was trained on; None = it was trained without labels.
 
     Returns:
-        what unlabelled.json holds.
+        The contents of unlabelled.json.
 
     Raises:
-        RecipeError: an utterance without a cluster.
+        RecipeError: an utterance has no cluster.
     """
     ids, points = read_embeddings(embedding_scp)
     labels = labels_of(cluster_dir / "utt2cluster", ids)
@@ -66,7 +66,7 @@ def assess(
 
 
 def labels_of(path: Path, ids: list[str]) -> Array:
-    """Clusters of the utterances, in their order."""
+    """The cluster of each utterance."""
     table = read_table(path)
     missing = next((utt for utt in ids if utt not in table), None)
     if missing is not None:
@@ -75,7 +75,7 @@ def labels_of(path: Path, ids: list[str]) -> Array:
 
 
 def sessions_of(data_dir: Path, ids: list[str]) -> list[str] | None:
-    """Session, or else recording, of the utterances; None where nothing is known of either."""
+    """The session of each utterance, or its recording if sessions are not known; None if both are not known."""
     for name in ("utt2sess", "utt2reco"):
         if (data_dir / name).exists():
             table = read_table(data_dir / name)
@@ -84,7 +84,7 @@ def sessions_of(data_dir: Path, ids: list[str]) -> list[str] | None:
 
 
 def describe_sizes(labels: Array) -> dict[str, Any]:
-    """Number of clusters, their sizes, and how many have a single utterance."""
+    """Number of clusters, their sizes, and the number of clusters with one utterance."""
     sizes = np.bincount(np.unique(labels, return_inverse=True)[1])
     return {
         "num_clusters": len(sizes),
@@ -96,20 +96,20 @@ def describe_sizes(labels: Array) -> dict[str, Any]:
 
 
 def agreement(one: Array, other: Array) -> float:
-    """Adjusted Rand index of two clusterings of the same utterances: 1 = the same, 0 = as chance has it."""
+    """Adjusted Rand index of two clusterings of the same utterances: 1 = the same clusters, 0 = chance."""
     return round(float(adjusted_rand_score(one, other)), 4)
 
 
 def mean_silhouette(points: Array, labels: Array) -> float:
-    """clusters.proposal.silhouette of (N, D) embeddings less their mean."""
+    """clusters.proposal.silhouette of (N, D) embeddings, after their mean is subtracted."""
     return round(silhouette(unit_length(points - points.mean(0)).astype(np.float32), labels), 4)
 
 
 def same_recording_eer(points: Array, sessions: list[str], seed: int) -> dict[str, Any]:
-    """EER in percent of telling pairs within a recording (or session) from pairs of different ones, by cosine.
+    """EER in percent of telling pairs of one recording (or session) from pairs of different recordings, by cosine.
 
-    A stand-in for speaker verification where nobody is labelled, and a rough one. Pairs of one recording share the
-    channel besides the speaker, and pairs of different recordings may be of one speaker.
+    This is a rough substitute for speaker verification without labels. Pairs of one recording have the same channel
+    besides the same speaker, and pairs of different recordings can be of one speaker.
 
     Args:
         points: (N, D) embeddings.
@@ -117,7 +117,7 @@ def same_recording_eer(points: Array, sessions: list[str], seed: int) -> dict[st
         seed: of the pairs that are drawn.
 
     Returns:
-        same_recording_eer and the number of pairs of each kind; empty where no recording has two utterances.
+        same_recording_eer and the number of pairs of each kind; empty if no recording has two utterances.
     """
     numbers = np.unique(sessions, return_inverse=True)[1]
     order = np.argsort(numbers, kind="stable")
@@ -135,7 +135,8 @@ def same_recording_eer(points: Array, sessions: list[str], seed: int) -> dict[st
     target = order[starts[drawn] + first], order[starts[drawn] + second]
     one = rng.integers(len(points), size=count)
     own = numbers[one]
-    place = (rng.random(count) * (len(points) - sizes[own])).astype(int)  # among all but the own recording
+    # A place among all utterances except those of the own recording.
+    place = (rng.random(count) * (len(points) - sizes[own])).astype(int)
     other = one, order[place + np.where(place >= starts[own], sizes[own], 0)]
     unit = unit_length(points - points.mean(0))
     scores = [np.einsum("nd,nd->n", unit[a], unit[b]) for a, b in (target, other)]
@@ -145,10 +146,10 @@ def same_recording_eer(points: Array, sessions: list[str], seed: int) -> dict[st
 
 
 def to_listen(points: Array, labels: Array) -> list[tuple[str, int, str]]:
-    """Utterances of each cluster that tell what is in it: the most central, a middle one, the farthest.
+    """Choose utterances of each cluster to listen to: the most central, a middle one, the farthest.
 
     Returns:
-        (cluster, row, "central" | "middle" | "farthest"), clusters of most utterances first.
+        (cluster, row, "central" | "middle" | "farthest"), the largest clusters first.
     """
     unit = unit_length(points - points.mean(0))
     names, numbers = np.unique(labels, return_inverse=True)
@@ -158,7 +159,7 @@ def to_listen(points: Array, labels: Array) -> list[tuple[str, int, str]]:
     for cluster in np.argsort(-sizes, kind="stable"):
         members = np.flatnonzero(numbers == cluster)
         members = members[np.argsort(-closeness[members], kind="stable")]
-        # Of two utterances the second is the farthest, and a single one is central.
+        # With two utterances, the second is the farthest. A single utterance is central.
         places = {len(members) // 2: "middle", len(members) - 1: "farthest", 0: "central"}
         rows += [(str(names[cluster]), int(members[place]), word) for place, word in sorted(places.items())]
     return rows

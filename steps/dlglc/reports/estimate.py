@@ -1,6 +1,5 @@
-"""How long the stages will take on this machine: from a sample of the files and a few updates (estimate_times.py)."""
+"""Estimates of the time of each stage, from a sample of the files and a few updates (steps/estimate_times.py)."""
 
-import os
 import random
 import time
 from collections import Counter
@@ -24,20 +23,21 @@ from ..settings.schema import DinoSettings, DlglcSettings, FbankSettings
 from ..training.distributed import Processes
 
 SAMPLE = 400  # files whose headers are read
-DECODED = 8  # files that are decoded, for the speed
-BATCH = 16  # utterances of a measured update, at most
-UTTERANCE = 8.0  # s of an utterance that a long recording is cut into, about
-OVERHEAD = 1.3  # reading, augmentation and the optimiser, over forward and backward
+DECODED = 8  # files that are decoded, to measure the speed
+BATCH = 16  # most utterances of a measured update
+UTTERANCE = 8.0  # s; about the length of the utterances of a long recording
+OVERHEAD = 1.3  # time with reading, augmentation and optimiser, relative to forward and backward pass
 
 
 class Corpus(NamedTuple):
-    """What a sample of the headers tells of all files.
+    """A corpus, as estimated from a sample of its files.
 
     Attributes:
-        files, hours: number and total, the latter from the sample.
-        utterances: about, after long recordings are cut.
-        formats: counts of "codec, rate, channels" in the sample.
-        unreadable: files of the sample whose header cannot be read.
+        files: number of files.
+        hours: estimated hours of audio.
+        utterances: estimated number of utterances, after long recordings are cut.
+        formats: number of files in the sample for each "codec rate, channels".
+        unreadable: number of files in the sample whose header cannot be read.
         decode_speed: seconds of audio that one core decodes in a second.
     """
 
@@ -50,12 +50,12 @@ class Corpus(NamedTuple):
 
 
 def look_at_files(paths: list[str], work_dir: Path, cut_above: float) -> Corpus:
-    """Read the headers of a sample, decode some files of it.
+    """Read the headers of a sample of the files, and decode some of them.
 
     Args:
-        paths: of all audio files.
-        work_dir: for temporary samples.
-        cut_above: seconds; longer recordings will be cut.
+        paths: all audio files.
+        work_dir: folder for temporary files.
+        cut_above: longer recordings will be cut, seconds.
     """
     sample = paths if len(paths) <= SAMPLE else random.Random(0).sample(paths, SAMPLE)
     with ThreadPoolExecutor(8) as pool:
@@ -72,7 +72,7 @@ def look_at_files(paths: list[str], work_dir: Path, cut_above: float) -> Corpus:
 
 
 def header_of(path: str) -> Format | None:
-    """Format of a file; None where it cannot be read."""
+    """The format of a file; None if its header cannot be read."""
     try:
         with AudioFile(path) as file:
             return file.format
@@ -81,7 +81,7 @@ def header_of(path: str) -> Format | None:
 
 
 def decode_speed(paths: list[str], work_dir: Path) -> float:
-    """Seconds of audio that are decoded and resampled in a second."""
+    """Seconds of audio that this process decodes and resamples in a second."""
     intake, seconds, started = Intake(16000, work_dir), 0.0, time.monotonic()
     for path in paths:
         try:
@@ -94,7 +94,7 @@ def decode_speed(paths: list[str], work_dir: Path) -> float:
 
 
 def dino_seconds(settings: DinoSettings, fbank_settings: FbankSettings, processes: Processes) -> float:
-    """Seconds of DINO pretraining for one utterance in one epoch."""
+    """Seconds that DINO takes for one utterance in one epoch."""
     fbank = Fbank(fbank_settings)
     encoder = build_encoder(settings.encoder, fbank.num_mel_bins)
     views = Views(fbank.to(processes.device), None)
@@ -116,7 +116,7 @@ def dino_seconds(settings: DinoSettings, fbank_settings: FbankSettings, processe
 def round_seconds(
     settings: DlglcSettings, dino: DinoSettings, fbank_settings: FbankSettings, processes: Processes
 ) -> tuple[float, float]:
-    """Seconds of a round for one utterance in one epoch, and of embedding one second of speech."""
+    """Seconds that a round takes for one utterance in one epoch, and that an embedding takes for a second of speech."""
     fbank = Fbank(fbank_settings).to(processes.device)
     encoder = build_encoder(dino.encoder, fbank.num_mel_bins).to(processes.device)
     classifier = AamSoftmax(dino.encoder.embedding_dim, 500, settings.scale).to(processes.device)
@@ -143,7 +143,7 @@ def noise(rows: int, seconds: float, fbank: Fbank) -> torch.Tensor:
 
 
 def measured(work: Callable[[], None], processes: Processes) -> float:
-    """Seconds of a call, the shortest of three after one that does not count."""
+    """Seconds of a call: the fastest of three calls, after a first one that is not counted."""
     times = []
     for _ in range(4):
         started = time.monotonic()
@@ -157,13 +157,16 @@ def measured(work: Callable[[], None], processes: Processes) -> float:
 def estimate(
     corpus: Corpus, dino: DinoSettings, rounds: DlglcSettings, fbank: FbankSettings, count: int, jobs: int
 ) -> list[tuple[str, float]]:
-    """Seconds that each stage will take, roughly.
+    """A rough estimate of the seconds of each stage.
 
     Args:
-        corpus: what is trained on.
-        dino, rounds, fbank: settings.
-        count: rounds.
-        jobs: parallel jobs over utterances.
+        corpus: the training set.
+        dino, rounds, fbank: settings of stage I, of the rounds, and of the features.
+        count: number of rounds.
+        jobs: number of parallel jobs over utterances.
+
+    Returns:
+        (stage, seconds) pairs.
     """
     processes = Processes("auto")
     seconds = 3600 * corpus.hours
@@ -179,13 +182,8 @@ def estimate(
     ]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_words(seconds: float) -> str:
-    """A time as people say it."""
+    """A time in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

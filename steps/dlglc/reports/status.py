@@ -1,4 +1,4 @@
-"""Where an experiment stands: each stage done, running, waiting, or stale and why (run.sh --status)."""
+"""The status of an experiment: each stage is done, running, stopped, waiting or stale (run.sh --status)."""
 
 import functools
 import re
@@ -11,7 +11,7 @@ from ..provenance import changed_inputs, compare
 from ..scoring.trials import stamp_of_scores
 from .records import read_json, systems_of
 
-RECENT = 180  # s since a log's last line, after which nothing is taken to be running
+RECENT = 180  # s; a training whose log is older does not run
 
 
 class State(NamedTuple):
@@ -21,7 +21,7 @@ class State(NamedTuple):
         stage: number of the stage.
         what: e.g. "round1".
         state: done, running, stopped, waiting or stale.
-        why: what changed, or how far it is.
+        why: of a stale output, what has changed; of a training, its last step.
     """
 
     stage: int
@@ -34,10 +34,10 @@ def status(exp_dir: Path, data: Path, settings: dict[str, Any], systems: list[st
     """The states of all stages.
 
     Args:
-        exp_dir: experiment.
+        exp_dir: directory of the experiment.
         data: its data directory.
-        settings: of each idea as they are now, as plain values: {"dino": {…}, …}.
-        systems: that the experiment is to have: untrained, dino, round1, …
+        settings: present settings of each idea, as plain values: {"dino": {…}, …}.
+        systems: the systems that the experiment will have: untrained, dino, round1, …
     """
     parts = [part for part in ("train", "eval") if (data / part).is_dir() or part == "train"]
     states = [of_files(1, part, stamps(data / part, "packed.json"), data / part / "utt2spk") for part in parts]
@@ -64,12 +64,12 @@ def scores_of(system: Path) -> list[Path]:
 
 
 def stamps(folder: Path, name: str) -> list[Path]:
-    """Records of a step that ran in jobs."""
+    """The records of a step. A step that ran in several jobs has several records."""
     return sorted(folder.glob(f"parts/*/{name}")) or [folder / name]
 
 
 def of_files(stage: int, what: str, records: list[Path], output: Path) -> State:
-    """A step of stage 1 or 2, by its records."""
+    """The state of a step of stage 1 or 2, from its records."""
     if not output.exists() or not all(record.exists() for record in records):
         return State(stage, what, "waiting", "")
     changed = [reason for record in records for reason in changed_inputs(record)]
@@ -77,12 +77,12 @@ def of_files(stage: int, what: str, records: list[Path], output: Path) -> State:
 
 
 def of_training(system: Path, settings: dict[str, Any], stage: int) -> State:
-    """A training, by its record, its checkpoint and its log."""
+    """The state of a training, from its record, its checkpoint and its log."""
     record = read_json(system / "stamp.json")
     model, checkpoint = system / "model.pt", system / "checkpoint.pt"
     if record is None:
         state = "done" if model.exists() else "waiting"
-        return State(stage, system.name, state, "put there, not trained here" if model.exists() else "")
+        return State(stage, system.name, state, "not trained here, but put there" if model.exists() else "")
     changed = changed_inputs(system / "stamp.json") + changed_settings(record, settings, system.name)
     changed += [reason for name in record["inputs"] for reason in reasons(Path(name))]
     if changed:
@@ -96,7 +96,7 @@ def of_training(system: Path, settings: dict[str, Any], stage: int) -> State:
 
 
 def changed_settings(record: dict[str, Any], settings: dict[str, Any], system: str) -> list[str]:
-    """Keys that are other than when a system was trained; those that a script sets itself are left out."""
+    """The settings that have changed since a system was trained, without those that a script sets itself."""
     then = {idea: values for idea, values in record["settings"].items() if isinstance(values, dict)}
     now = {idea: dict(settings[idea]) for idea in then if idea in settings}
     if "augment" in now and "dlglc" in then:
@@ -107,7 +107,7 @@ def changed_settings(record: dict[str, Any], settings: dict[str, Any], system: s
 
 
 def last_line(log: Path) -> tuple[bool, str]:
-    """True if a log grows, and how far it says the training is."""
+    """Whether a log was written to a short time ago, and the last step of the training in it."""
     if not log.exists():
         return False, ""
     lines = [line for line in log.read_text(errors="replace").splitlines() if re.search(r"epoch \d+ of \d+", line)]
@@ -117,7 +117,7 @@ def last_line(log: Path) -> tuple[bool, str]:
 
 
 def of_outputs(stage: int, what: str, outputs: Iterable[Path]) -> State:
-    """Outputs with a record beside each."""
+    """The state of outputs that have records beside them."""
     for output in outputs:
         if not output.exists():
             return State(stage, what, "waiting", "")
@@ -128,7 +128,7 @@ def of_outputs(stage: int, what: str, outputs: Iterable[Path]) -> State:
 
 
 def of_report(exp_dir: Path) -> State:
-    """The report, which is older than nothing that it shows."""
+    """The state of the report. It is stale if one of its scores or clusters is newer."""
     report = exp_dir / "RESULTS.md"
     if not report.exists():
         return State(7, "report", "waiting", "")
@@ -139,7 +139,7 @@ def of_report(exp_dir: Path) -> State:
 
 @functools.cache
 def reasons(output: Path) -> tuple[str, ...]:
-    """Why an output is stale: an input of it changed since, or an input of that one, and so on."""
+    """Why an output is stale: one of its inputs has changed, or an input of an input, and so on."""
     found: list[str] = []
     for record in records_of(output):
         found += changed_inputs(record)

@@ -57,4 +57,5 @@ def describe_data(data: Path | None) -> str:
     seconds = [float(line.split()[1]) for line in (data / "train/utt2dur").read_text().splitlines()]
     lists = sorted((data / "eval").glob("trials*"))
     trials = ", ".join(f"{len(path.read_text().splitlines())} in {path.name}" for path in lists)
-    return f" Trained on {len(seconds)} utterances ({sum(seconds) / 3600:.2f} h). Evaluation trials: {trials}."
+    tested = f" Evaluation trials: {trials}." if trials else ""
+    return f" Trained on {len(seconds)} utterances ({sum(seconds) / 3600:.2f} h).{tested}"

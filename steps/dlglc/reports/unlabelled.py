@@ -1,4 +1,4 @@
-"""The part of RESULTS.md that needs no label: what is known of each system's clusters, and what to listen to."""
+"""The part of RESULTS.md that needs no labels: figures of the clusters of each system, and utterances to listen to."""
 
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,29 @@ COLUMNS = {
     "corrected": "corrected %",
     "dropped": "dropped %",
 }
-TRUST = """\
-Nobody has labelled this speech, so no error rate of speakers is known. What the columns tell, and how far to trust it:
+EXPLANATION = """\
+This speech has no labels, so the error rate of speaker verification is unknown. The columns mean:
 
-- **agreement** is the adjusted Rand index of two clusterings: 1 the same, 0 as chance has it. Clusters that change with
-  the seed (below about 0.6) are no speakers. Stable clusters may still be rooms, microphones or sexes: listen to them.
-- **silhouette**, from -1 to 1: how much nearer an utterance is to its own cluster than to the next one. Compare it
-  between systems of about the same number of clusters only.
-- **same-recording EER**: how well pairs of one recording (or session) are told from pairs of others. It stands in for
-  speaker verification and confounds speaker and channel: a system that only hears the microphone does well here.
-- **kept, corrected, dropped**: what gate and correction did with the labels in the last epoch of the round.
+- **agreement** is the adjusted Rand index of two clusterings: 1 = the same clusters, 0 = chance. Clusters that change
+  with the seed (below about 0.6) are not speakers. Stable clusters can be speakers, but also rooms, microphones or
+  groups of similar voices: listen to them.
+- **silhouette**, from -1 to 1, says how much nearer an utterance is to its own cluster than to the next one. Compare
+  only systems with about the same number of clusters.
+- **same-recording EER** says how well pairs of one recording (or session) are told from pairs of different recordings.
+  It is a rough substitute for speaker verification. It mixes speaker and channel: a system that recognises only the
+  microphone has a low value too.
+- **kept, corrected, dropped** are the shares of labels that gate and correction kept, corrected and dropped in the last
+  epoch of the round.
 
-A few labelled files give real figures: `--labels FILE` or `--held-out DIR` of run.sh."""
+A few labelled files give real error rates: use `--labels FILE` or `--held-out DIR` of run.sh."""
 
 
 def unlabelled_section(exp_dir: Path, data: Path | None) -> list[str]:
-    """The parts of the page; empty where no system was assessed without labels.
+    """The parts of the page; empty if no system was assessed without labels.
 
     Args:
-        data: data directory of the experiment, for the paths of what to listen to.
+        exp_dir: directory of the experiment.
+        data: its data directory, for the paths of the utterances to listen to.
     """
     rows, last = [], None
     for system in systems_of(exp_dir):
@@ -51,17 +55,17 @@ def unlabelled_section(exp_dir: Path, data: Path | None) -> list[str]:
         rows.append([system.name, *(cell({**found, **shares}.get(key)) for key in COLUMNS)])
     if last is None:
         return []
-    parts = ["## What is known without labels", markdown_table(["system", *COLUMNS.values()], rows), TRUST]
+    parts = ["## What is known without labels", markdown_table(["system", *COLUMNS.values()], rows), EXPLANATION]
     return parts + listen_section(last, data)
 
 
 def cell(value: Any) -> str:
-    """A figure in few digits."""
+    """A figure with three digits; – if there is none."""
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def listen_section(system: Path, data: Path | None, most: int = 20) -> list[str]:
-    """Utterances of the largest clusters, with the files that they come from."""
+    """Utterances of the `most` largest clusters, with their files."""
     lines = [line.split() for line in (system / "clusters/listen.txt").read_text(encoding="utf-8").splitlines()]
     clusters = list(dict.fromkeys(cluster for cluster, *_ in lines))[:most]
     reco, where = {}, {}
@@ -73,5 +77,5 @@ def listen_section(system: Path, data: Path | None, most: int = 20) -> list[str]
         if cluster in clusters
     ]
     title = f"### Listen to {system.name}'s largest clusters"
-    text = "The most central utterance of each cluster, a middle one and the farthest. One voice in all three is good."
+    text = "The most central utterance of each cluster, a middle one, the farthest. All three should be of one voice."
     return [title, text, markdown_table(["cluster", "place", "utterance", "file"], rows, left=4)]

@@ -12,6 +12,7 @@ from dlglc.data.arks import read_embeddings
 from dlglc.data.tables import read_table, read_trials
 from trials import draw_trials
 
+pytestmark = pytest.mark.slow
 SMALL = ["--speakers", "3", "--utterances", "3", "--eval-speakers", "4", "--eval-utterances", "3"]
 
 

@@ -9,6 +9,8 @@ from support import scripts
 from support.training import SMALL, dino_arguments, figures, lines, round_arguments, same_model
 from support.waiting import Hold
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def dino(tiny, script, once):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from dlglc.data.finishing import finish_tables, finish_trials, grouped, write_original
+from dlglc.data.finishing import finish_tables, finish_trials, write_original
 from dlglc.data.tables import read_table, write_table
+from dlglc.errors import RecipeError
 
 
 @pytest.fixture
@@ -48,13 +49,23 @@ def test_tables_of_an_earlier_run_do_not_stay(folders):
 
 def test_trials_of_lost_utterances_go(folders, caplog):
     local, out = folders
-    (local / "trials").write_text("a b-1 target\na c nontarget\n1 a b-2\n")
-    (local / "trials_all").write_text("a b-1 target\n")
+    (local / "trials").write_text("a b-1 target\na c nontarget\na b-2 nontarget\n")
+    (local / "trials_voxceleb").write_text("1 a b-1\n0 a b-2\n")
     with caplog.at_level("INFO"):
         finish_trials(local, out)
-    assert (out / "trials").read_text() == "a b-1 target\n1 a b-2\n"
-    assert (out / "trials_all").read_text() == "a b-1 target\n"
+    assert (out / "trials").read_text() == "a b-1 target\na b-2 nontarget\n"
+    assert (out / "trials_voxceleb").read_text() == "1 a b-1\n0 a b-2\n"
     assert [record.getMessage() for record in caplog.records] == [f"{out}/trials: 2 of 3 trials are left"]
+
+
+def test_a_list_of_one_kind_of_trial_has_no_error_rate(folders, caplog):
+    local, out = folders
+    (local / "trials").write_text("a b-1 target\na c nontarget\n")
+    (out / "trials").write_text("of an earlier run\n")
+    with caplog.at_level("INFO"):
+        finish_trials(local, out)
+    assert not (out / "trials").exists()
+    assert "trials: left out" in caplog.text
 
 
 def test_cut_utterances_are_segments_of_the_original_files(folders):
@@ -67,10 +78,11 @@ def test_cut_utterances_are_segments_of_the_original_files(folders):
 
 def test_without_cut_recordings_there_are_no_segments(folders):
     local, out = folders
+    write_original(local, out)
     (out / "utt2segment").write_text("")
     write_original(local, out)
-    assert not (out / "original").exists()
+    assert not (out / "original").exists()  # nor are there those of an earlier run
 
 
 def test_groups_are_sorted():
-    assert grouped({"u2": "b", "u1": "b", "u3": "a"}) == {"b": "u1 u2", "a": "u3"}
+    assert speaker_utterances({"u2": "b", "u1": "b", "u3": "a"}) == {"b": "u1 u2", "a": "u3"}

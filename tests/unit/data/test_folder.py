@@ -40,12 +40,17 @@ def test_links_are_followed_and_circles_end(tmp_path):
     assert list(find_audio(tmp_path / "corpus").files) == ["a--x.wav", "link--y.wav"]
 
 
-def test_names_that_no_table_can_hold_are_left_out_and_said(tmp_path, caplog):
-    touch(tmp_path, "fine.wav", "new\nline.wav")
-    (tmp_path / os.fsdecode(b"latin-\xe9.wav")).write_bytes(b"")
-    with caplog.at_level("INFO"):
-        assert list(find_audio(tmp_path).files) == ["fine.wav"]
-    assert "2 files have names" in caplog.text
+def test_files_with_names_that_no_table_can_hold_are_linked(tmp_path):
+    touch(tmp_path / "corpus", "fine.wav", "new\nline.wav")
+    (tmp_path / "corpus" / os.fsdecode(b"latin-\xe9.wav")).write_bytes(b"")
+    found = find_audio(tmp_path / "corpus")
+    assert list(found.files) == ["fine.wav"]
+    assert len(found.strange) == 2
+    found.link_strange(tmp_path / "links")
+    assert len(found.files) == 3
+    for utt, path in found.files.items():
+        assert utt.isprintable() and path.isprintable()
+        assert os.path.exists(path)
 
 
 def test_ids_hold_no_blanks_and_differ_where_paths_differ():

@@ -7,7 +7,6 @@ import soundfile
 from dlglc.reports import estimate as estimates
 from dlglc.reports.estimate import (
     Corpus,
-    cores,
     dino_seconds,
     estimate,
     header_of,
@@ -85,7 +84,3 @@ def test_times_grow_with_epochs_rounds_and_hours(monkeypatch):
 )
 def test_times_as_people_say_them(seconds, words):
     assert in_words(seconds) == words
-
-
-def test_there_is_a_core():
-    assert cores() >= 1
