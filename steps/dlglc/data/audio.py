@@ -147,7 +147,8 @@ def to_int16(file: soundfile.SoundFile, count: int) -> Array:
     if file.subtype in OGG_SUBTYPES:
         return float_to_int16(file.read(count, dtype="float32") * OGG_SCALE)
     if file.subtype not in WIDE:
-        return file.read(count, dtype="int16")  # type: ignore[no-any-return]
+        samples: Array = file.read(count, dtype="int16")
+        return samples
     return float_to_int16(file.read(count, dtype="float64"))
 
 

@@ -20,6 +20,8 @@ ENDINGS = frozenset(
     """.split()  # noqa: SIM905  # a list of words reads better so
 )  # endings of audio files, in small letters
 
+COPY = "recording."  # with this begins the name of a copy; a kill leaves one behind
+
 
 class AudioFile:
     """An open audio file: its format, and its samples in blocks.
@@ -43,7 +45,7 @@ class AudioFile:
         found = ARK.match(where)
         packed = found if not os.path.lexists(where) else None
         if packed or where.endswith("|"):
-            self._copy = tempfile.NamedTemporaryFile(dir=work_dir)  # noqa: SIM115  # closed with this object
+            self._copy = tempfile.NamedTemporaryFile(dir=work_dir, prefix=COPY)  # noqa: SIM115  # closed with this object
         self._path = self._copy.name if self._copy else where
         try:
             if packed:

@@ -188,7 +188,7 @@ def read_labels(path: Path, corpus_dir: Path, found: Found) -> dict[str, tuple[s
             raise RecipeError(f"{path}:{number}: '{words[0]}' has a label on an earlier line: keep one of the two")
         labels[utt] = (id_of(words[1]), id_of(words[2]) if len(words) == 3 else utt)
     if not labels:
-        raise RecipeError(f"{path}: no labels: expected 'path speaker [session]' lines")
+        raise RecipeError(f"{path}: no label in it: expected 'path speaker [session]' lines")
     return labels
 
 

@@ -18,6 +18,7 @@ from ..files import write_lines
 from ..provenance import Stamp
 from .audio import Recordings, float_to_int16, packed_header
 from .cutting import RATE, Cutter
+from .decode import COPY
 from .intake import Intake, Taken, gain_for
 from .readers import BLOCK
 from .tables import place_of
@@ -63,6 +64,8 @@ class Packer:
             raise RecipeError(f"--cut-above works at {RATE} Hz only, not at {options.sample_rate}: leave one out")
         self.recordings, self.channels, self.options = recordings, channels, options
         self.ark, self.journal = out_dir / "wav.ark", out_dir / "packing.jsonl"
+        for path in out_dir.glob(f"{COPY}*"):
+            path.unlink()
         self.intake = Intake(options.sample_rate, out_dir, options.allow_pipes)
         self.cutter: Cutter | None = None
 

@@ -37,3 +37,13 @@ def test_columns_of_numbers(tmp_path):
     np.testing.assert_array_equal(values.numbers(), [7**i for i in range(20)])
     with pytest.raises(ValueError, match="invalid literal"):
         Column.from_strings(["1", "x"]).numbers()
+
+
+def test_slices_and_places_from_the_end():
+    column = Column.from_strings(["a", "bé", "", "dd", "e"])
+    assert column[-1] == "e"
+    assert list(column[1:4]) == ["bé", "", "dd"]
+    assert isinstance(column[1:4], Column)
+    assert list(column[::-2]) == ["e", "", "a"]
+    assert column[:0] == Column.from_strings([]) and len(column[:0]) == 0
+    assert column != ["a"] and column == ["a", "bé", "", "dd", "e"]

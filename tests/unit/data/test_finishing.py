@@ -3,7 +3,7 @@
 import pytest
 
 from dlglc.data.finishing import finish_tables, finish_trials, write_original
-from dlglc.data.tables import read_table, write_table
+from dlglc.data.tables import read_table, speaker_utterances, write_table
 from dlglc.errors import RecipeError
 
 

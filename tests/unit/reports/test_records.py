@@ -23,12 +23,12 @@ def write(path, *values):
 
 
 def test_systems_and_back_ends_stand_in_the_order_of_the_recipe(tmp_path):
-    for system in ("zebra", "round10", "round2", "lgl1", "untrained", "dino", "mfcc"):
+    for system in ("analysis", "zebra", "round10", "round2", "lgl1", "untrained", "dino", "mfcc"):
         for backend in ("plda", "cosine", "cosine_half", "asnorm", "other"):
             write(tmp_path / system / f"scores/{backend}.json", {"eer": 5.0})
     records = read_experiment(tmp_path)
     systems = list(dict.fromkeys(record["system"] for record in records))
-    assert systems == ["mfcc", "untrained", "dino", "lgl1", "round2", "round10", "zebra"]
+    assert systems == ["mfcc", "untrained", "dino", "lgl1", "round2", "round10", "analysis", "zebra"]
     assert [r["backend"] for r in records[:5]] == ["cosine", "cosine_half", "asnorm", "plda", "other"]
     assert [directory.name for directory in systems_of(tmp_path)] == systems
 

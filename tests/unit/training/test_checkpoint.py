@@ -64,14 +64,16 @@ def test_a_training_goes_on_with_the_same_bits(processes, tmp_path):
         assert torch.equal(value, other.task.module.state_dict()[name])
 
 
-def test_saving_leaves_the_tasks_own_share_as_it_is(processes, tmp_path):
-    one = Training(0, 2)
-    share, sums = one.task.share, {"loss": torch.tensor(1.0)}
-    save_checkpoint(tmp_path / "c", *one.parts(), Position(0, 1), sums, processes)
-    saved = load_tensors(tmp_path / "c")
-    assert saved["task"]["sum:share"].data_ptr() != share.data_ptr()
-    share += 1
-    assert load_tensors(tmp_path / "c")["task"]["sum:share"].tolist() == [0, 2, 4]
+def test_two_processes_save_the_sum_of_their_shares_and_keep_their_own(two_processes):
+    saved = load_tensors(two_processes / "checkpoint.pt")
+    assert (saved["world"], saved["position"]) == (2, [1, 2])
+    assert saved["task"]["sum:share"].tolist() == [3.0, 30.0]
+    assert saved["task"]["plain"] == 7
+    assert saved["sums"]["loss"].item() == 1.5
+    for rank in range(2):
+        own = torch.load(two_processes / str(rank))
+        assert own["share"].tolist() == [1.0 + rank, 10.0 * (1 + rank)]
+        assert own["loss"].item() == 1.0 + rank
 
 
 @pytest.mark.parametrize("step", [0, 4])

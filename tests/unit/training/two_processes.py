@@ -13,6 +13,7 @@ from dlglc.data.fbank import Fbank
 from dlglc.data.views import Views
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings, FbankSettings
+from dlglc.training.checkpoint import Position, save_checkpoint
 from dlglc.training.distributed import Processes, unwrapped
 from dlglc.training.task import Task
 from dlglc.training.trainer import Trainer
@@ -63,8 +64,30 @@ def exchange(processes):
     }
 
 
+class Sharing(Task):
+    """Each process has a share of its own, of which a checkpoint holds the sum."""
+
+    def __init__(self, rank):
+        self.module, self.share = nn.Linear(2, 1), torch.tensor([1.0, 10.0]) * (rank + 1)
+
+    def state(self):
+        return {"sum:share": self.share, "plain": 7}
+
+
+def save(processes, path):
+    """Write a checkpoint; what this process has afterwards must be what it had before."""
+    task = Sharing(processes.rank)
+    optimiser = torch.optim.SGD(task.module.parameters(), lr=0.1)
+    sums = {"loss": torch.tensor(processes.rank + 1.0)}
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    save_checkpoint(path, task, optimiser, scaler, Position(1, 2), sums, processes)
+    processes.wait()
+    return {"share": task.share, "loss": sums["loss"]}
+
+
 if __name__ == "__main__":
     everyone = Processes("cpu")
-    torch.save(exchange(everyone), f"{sys.argv[2]}/{everyone.rank}")
+    found = exchange(everyone) | save(everyone, Path(sys.argv[2]) / "checkpoint.pt")
+    torch.save(found, f"{sys.argv[2]}/{everyone.rank}")
     train(everyone, Path(sys.argv[1]), Path(sys.argv[2]) / "trained", 2)
     everyone.close()
