@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("corpus_dir", type=Path)
     args = parser.parse_args()
 
-    files = list(find_audio(args.corpus_dir).files.values())
+    found = find_audio(args.corpus_dir)
+    files = [*found.files.values(), *found.strange.values()]
     if not files:
         raise RecipeError(f"{args.corpus_dir}: no audio files in this folder: check the path")
     with tempfile.TemporaryDirectory() as work:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from .spool import Samples
 
 FRAME = 512  # samples at 16 kHz of a frame of the detector
 RATE = 16000
@@ -30,11 +31,11 @@ class Cutter:
         self.longest, self.shortest, self.pause = longest, shortest, pause
         self.detector: Any = load_silero_vad(sequence=True)
 
-    def cut(self, samples: Array) -> list[tuple[int, int]]:
+    def cut(self, samples: Samples) -> list[tuple[int, int]]:
         """Find the utterances of a recording.
 
         Args:
-            samples: (N,) float32 at 16 kHz, where 1 is full scale; can be a memory map.
+            samples: (N,) float32 at 16 kHz, where 1 is full scale; can be in a file.
 
         Returns:
             First sample and end of each utterance, in order and without overlap.
@@ -51,7 +52,7 @@ class Cutter:
         )
         return self.joined([(int(piece["start"]), int(piece["end"])) for piece in speech])
 
-    def probabilities(self, samples: Array) -> Array:
+    def probabilities(self, samples: Samples) -> Array:
         """Probability of speech in each frame of 32 ms, (ceil(N / 512),).
 
         The level of each stretch is normalised first, because the detector finds no speech in very quiet recordings.

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from ..arrays import Array
 from .audio import ARK
-from .readers import open_reader
+from .readers import FfmpegReader, SoundReader, open_reader
 from .wholeness import check_whole
 
 ENDINGS = frozenset(
@@ -53,7 +53,7 @@ class AudioFile:
             elif self._copy:
                 run_command(where[:-1], allow_pipes, self._copy)
             check_place(self._path)
-            self._reader = open_reader(self._path)
+            self._reader = self._opened()
         except BaseException:
             self._close_copy()
             raise
@@ -77,6 +77,13 @@ class AudioFile:
         """
         self.doubtful = check_whole(self._path)
         yield from self._reader.blocks()
+
+    def _opened(self) -> SoundReader | FfmpegReader:
+        try:
+            return open_reader(self._path)
+        except ValueError:
+            check_whole(self._path)  # this is the better reason
+            raise
 
     def _close_copy(self) -> None:
         if self._copy:

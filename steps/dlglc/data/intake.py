@@ -11,6 +11,7 @@ import soxr
 from ..arrays import Array
 from .decode import AudioFile
 from .readers import BLOCK, Format
+from .spool import Samples, Spool
 
 SILENT = 2.0**-14  # of full scale; two steps of 16 bits
 SILENT_WIDE = 2.0**-20  # of formats with more bits
@@ -25,13 +26,13 @@ class Taken(NamedTuple):
     """A recording.
 
     Attributes:
-        samples: (N,) float32, where 1 is full scale. They are mapped from a file, so that long ones need no memory.
+        samples: (N,) float32, where 1 is full scale. They are in a file, so that long ones need no memory.
         format: format of the file.
         notes: one word for each change and each doubtful property, e.g. "mixed", "resampled".
         exact: True if the samples are exactly those of 16 bits. Then their level is not changed.
     """
 
-    samples: Array
+    samples: Spool
     format: Format
     notes: list[str]
     exact: bool
@@ -77,9 +78,8 @@ class Intake:
         if found.rate != self.sample_rate:
             notes.append("resampled")
         count = self.spool.tell() // 4
-        samples = np.memmap(self.spool, np.float32, "r", shape=(count,)) if count else np.zeros(0, np.float32)
         exact = not found.wide and not {"mixed", "resampled"} & set(notes)
-        return Taken(samples, found, sorted(notes), exact)
+        return Taken(Spool(self.spool, count), found, sorted(notes), exact)
 
     def spool_mono(self, file: AudioFile, channel: int | None) -> "Survey":
         """Write the samples of a recording to the spool, mono and at the sample rate of the recipe."""
@@ -87,7 +87,8 @@ class Intake:
         if channel is not None and channel >= channels:
             raise ValueError(f"channel {channel + 1} is asked for, but the file has {channels}")
         survey = Survey(channels, mixed=channel is None and channels > 1)
-        self.spool.seek(0)  # not truncated, because the samples of the recording before can still be mapped
+        self.spool.seek(0)
+        self.spool.truncate()
         mono = (to_mono(block, channel) for block in survey.watched_channels(file.blocks()))
         for block in resampled(survey.watched(mono), file.format.rate, self.sample_rate):
             self.spool.write(block.tobytes())
@@ -188,21 +189,24 @@ def resampled(blocks: Iterable[Array], rate: int, wanted: int) -> Iterator[Array
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def gain_for(samples: Array, exact: bool) -> tuple[float, str | None]:
+def gain_for(samples: Samples, exact: bool, start: int = 0, end: int | None = None) -> tuple[float, str | None]:
     """The gain that an utterance needs before it is stored with 16 bits.
 
     An utterance above full scale is scaled down instead of clipped. A very quiet one is scaled up if its source has
     more than 16 bits. The level has no effect on the features, because the mean of log energies is subtracted.
 
     Args:
-        samples: (N,) float32, where 1 is full scale; can be a memory map.
+        samples: (N,) float32, where 1 is full scale; can be in a file.
         exact: True if the samples are exactly those of 16 bits.
+        start, end: the utterance is samples[start:end].
 
     Returns:
         The gain, and a note if the gain is not 1.
     """
-    starts = range(0, len(samples), BLOCK)
-    peak = max((float(np.abs(samples[start : start + BLOCK]).max()) for start in starts), default=0.0)
+    peak = 0.0
+    end = len(samples) if end is None else end
+    for at in range(start, end, BLOCK):
+        peak = max(peak, float(np.abs(samples[at : min(at + BLOCK, end)]).max()))
     if peak > 1:
         return 1 / (peak * (1 + 2**-14)), "scaled-down"
     if not exact and 0 < peak < QUIET:

@@ -155,7 +155,7 @@ class Packer:
             if "cut" in notes:
                 utt += f"-{100 * start // rate:07d}-{100 * end // rate:07d}"
             header = packed_header(end - start, rate)
-            gain, note = gain_for(taken.samples[start:end], taken.exact)
+            gain, note = gain_for(taken.samples, taken.exact, start, end)
             notes |= {note} if note else set()
             ark.write(f"{utt} ".encode())
             entry["utts"].append([utt, ark.tell(), end - start, start, end])

@@ -68,6 +68,21 @@ def test_a_list_of_one_kind_of_trial_has_no_error_rate(folders, caplog):
     assert "trials: left out" in caplog.text
 
 
+def test_lists_of_sessions_that_are_no_longer_known_go_and_those_of_the_user_stay(folders):
+    local, out = folders
+    for name in ("trials_within", "trials_across", "trials_mine"):
+        (out / name).write_text("a b-1 target\na b-2 nontarget\n")
+    finish_trials(local, out)
+    assert [path.name for path in out.glob("trials*")] == ["trials_mine"]
+
+
+def test_a_recording_without_a_speaker_is_named(folders):
+    local, out = folders
+    write_table(local / "utt2spk", {"a": "a", "c": "c"})
+    with pytest.raises(RecipeError, match=r"utt2spk: no speaker of 'b'"):
+        finish_tables(local, out)
+
+
 def test_cut_utterances_are_segments_of_the_original_files(folders):
     local, out = folders
     write_original(local, out)
