@@ -90,7 +90,7 @@ if begin 1 "data preparation"; then
     here steps/finish_data.py --max-unusable "$max_unusable" "$data/local/$part" "$data/$part"
     here utils/validate_data_dir.sh --no-feats --no-text --unlabelled true "$data/$part"
   done
-  here local/prepare_noise.py --speech "$data/train" "${noise_options[@]}" "$data"
+  here local/make_noise.py --speech "$data/train" "${noise_options[@]}" "$data"
 fi
 
 if begin 2 "features"; then

@@ -5,7 +5,7 @@
     noise_corpora.py rirs DIR      1.3 GB: simulated rooms (Ko et al., ICASSP 2017)
 
 An interrupted download is continued. Size and MD5 are checked. A corpus that is there already is kept.
-local/prepare_noise.py then makes data directories: prepare_noise.py --musan DIR --rirs-noises DIR OUT_DIR
+local/make_noise.py then makes data directories: make_noise.py --musan DIR --rirs-noises DIR OUT_DIR
 
 Writes  the archive beside DIR, and its contents in DIR
 

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from dlglc import console
 from dlglc.console import log
-from dlglc.data.folder import Found, evaluation_of, find_audio, read_labels, session_of, speaker_of
+from dlglc.data.folder import LINKS, Found, evaluation_of, find_audio, read_labels, session_of, speaker_of
 from dlglc.data.tables import write_data_dir, write_table
 from dlglc.errors import RecipeError
 from dlglc.files import write_lines
@@ -67,8 +67,8 @@ def main() -> None:
         return
     if args.out_dir is None:
         raise RecipeError("data: OUT_DIR is missing: prepare_folder.py data CORPUS_DIR OUT_DIR")
-    shutil.rmtree(args.out_dir / "links", ignore_errors=True)
-    found.link_strange(args.out_dir / "links")
+    shutil.rmtree(args.out_dir / LINKS, ignore_errors=True)
+    found.link_strange(args.out_dir / LINKS)
     labels = read_labels(args.labels, args.corpus_dir, found) if args.labels else {}
     if args.held_out:
         labels |= evaluation_of(args.held_out, found)

@@ -15,12 +15,12 @@ Example
     steps/finish_data.py --max-unusable 0.1 data/folder/local/train data/folder/train
 """
 
-import os
 from pathlib import Path
 
 from dlglc import console
 from dlglc.console import log
 from dlglc.data.finishing import finish_tables, finish_trials, write_original
+from dlglc.data.folder import shown_path
 from dlglc.data.survey import describe_recordings, read_recordings
 from dlglc.data.tables import read_table
 from dlglc.errors import RecipeError
@@ -42,7 +42,7 @@ def main() -> None:
     if not 0 <= args.max_unusable <= 1:
         raise RecipeError(f"--max-unusable {args.max_unusable}: must be a share from 0 to 1")
 
-    where = {name: shown(path) for name, path in read_table(args.local_dir / "wav.scp").items()}
+    where = {name: shown_path(path) for name, path in read_table(args.local_dir / "wav.scp").items()}
     recordings = read_recordings(args.out_dir / "recordings")
     bad = [r for r in recordings if not r.usable]
     unusable = args.out_dir / "unusable.txt"
@@ -62,12 +62,6 @@ def main() -> None:
     finish_tables(args.local_dir, args.out_dir)
     finish_trials(args.local_dir, args.out_dir)
     write_original(args.local_dir, args.out_dir)
-
-
-def shown(path: str) -> str:
-    """A path to print. A link of prepare_folder.py is replaced by its target; control characters are escaped."""
-    real = os.readlink(path) if Path(path).parent.name == "links" and os.path.islink(path) else path
-    return real if real.isprintable() else ascii(real)[1:-1]
 
 
 if __name__ == "__main__":

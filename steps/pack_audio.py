@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
-"""Take audio as it is, and pack it into one ark of 16 kHz mono 16-bit WAVs: any crop is then one read.
+"""Convert all recordings of a data directory to 16 kHz mono 16-bit WAVs in one ark. Then a crop is one read.
 
-Any format, sample rate and number of channels that libsndfile or FFmpeg reads. Channels are mixed down, unless
-DATA_DIR/utt2channel (`id channel`, from 0) names one. What was found and done stands in the table `recordings`.
+The recordings can have any format, sample rate and number of channels that libsndfile or FFmpeg reads. Channels are
+mixed, unless DATA_DIR/utt2channel (`id channel` lines, from 0) names a channel. The table `recordings` lists the format
+of each recording and what was changed.
 
-With --in-place the audio stays where it is: headers are checked and lengths noted. It saves the disk a copy (the
-260 GB of VoxCeleb2) where 16 kHz mono WAV or FLAC files lie on a quick local disk; a shared file system serves an ark
-far better than a million files.
+With --in-place, the audio files stay where they are, and only their headers are checked. This saves a copy (260 GB for
+VoxCeleb2), and is good for 16 kHz mono WAV or FLAC files on a fast local disk. On a shared file system, one ark is much
+faster than a million files.
 
-With --cut-above, longer recordings are cut into utterances where nobody speaks; `utt2segment` has their times, as
-`utt recording start end`. Packing that was interrupted goes on after the last whole recording.
+With --cut-above, longer recordings are cut into utterances where nobody speaks. utt2segment has their times, as
+`utt recording start end` lines.
+
+An interrupted run continues after the last complete recording.
 
 Reads   DATA_DIR/wav.scp: audio files, `x.ark:offset`, or, with --allow-pipes, `command |`.
-Writes  OUT_DIR/{wav.ark, wav.scp, utt2num_samples, utt2dur, utt2reco, utt2segment, recordings}. A recording that cannot
-        be used (missing, damaged, cut short, empty, silent, too short, NaN) is an error, which names all of them; with
-        --keep-going it is left out, and `recordings` says why.
+Writes  OUT_DIR/{wav.ark, wav.scp, utt2num_samples, utt2dur, utt2reco, utt2segment, recordings}
+
+If a recording cannot be used (missing, damaged, cut short, empty, silent, too short, NaN), this is an error. It lists
+all such recordings. With --keep-going they are left out, and `recordings` says why.
 
 Example
     steps/pack_audio.py data/mini/local/train data/mini/train
@@ -37,10 +41,10 @@ def main() -> None:
     parser.add_argument("--sample-rate", type=int, default=16000, help="of the ark, Hz (default: 16000)")
     parser.add_argument("--min-seconds", type=float, default=0.2, help="shortest recording accepted (default: 0.2)")
     parser.add_argument(
-        "--cut-above", type=float, default=0.0, metavar="SECONDS", help="cut longer recordings; 0 = none (default: 0)"
+        "--cut-above", type=float, default=0.0, metavar="SECONDS", help="cut longer recordings; 0 = never (default: 0)"
     )
     parser.add_argument("--in-place", action="store_true", help="check headers only and copy nothing")
-    parser.add_argument("--keep-going", action="store_true", help="leave out what cannot be used, instead of an error")
+    parser.add_argument("--keep-going", action="store_true", help="leave out recordings that cannot be used")
     parser.add_argument("--allow-pipes", action="store_true", help="run `command |` entries of wav.scp; trust the file")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
@@ -50,10 +54,8 @@ def main() -> None:
     channels = args.data_dir / "utt2channel"
     inputs = [args.data_dir / "wav.scp", channels if channels.exists() else None]
     stamp = Stamp(args.out_dir / "packed.json", {**options._asdict(), "in_place": args.in_place}, inputs)
-    if stamp.matches():
-        log.info("%s is finished: reused", args.out_dir)
+    if stamp.reuse(args.out_dir):
         return
-    stamp.clear()
     args.out_dir.mkdir(parents=True, exist_ok=True)
     recordings = Recordings(args.data_dir, args.sample_rate, probe=False)
     ark = None

@@ -14,7 +14,7 @@ for _name in stage stop_stage rounds num_nodes seed; do
 done
 [ "$stop_stage" -le 7 ] || stop_stage=7
 [ "$stage" -le "$stop_stage" ] || _refuse "--stage $stage comes after --stop-stage $stop_stage: nothing to run (0 to 7)"
-_corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed 's/^prepare_//' | grep -v '^noise$' | paste -sd' ')
+_corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed 's/^prepare_//' | paste -sd' ')
 [ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora." \
   "For audio of your own: --corpus folder --corpus-dir DIR"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"

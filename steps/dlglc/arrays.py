@@ -1,4 +1,4 @@
-"""The type of a numpy array. Shapes and element types stand in the docstrings."""
+"""The type of numpy arrays. Docstrings have their shapes and element types."""
 
 from typing import Any
 

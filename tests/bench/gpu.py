@@ -2,7 +2,7 @@
 
 The trainers are steps/train_*.py as users run them. Each runs for one epoch to warm up and for one or two epochs that
 count, and the figures come from its metrics.jsonl. The crops come from the recordings of a packed ark that is in the
-page cache. Noise and rooms come from local/prepare_noise.py. Each trainer also runs with the steps of the public
+page cache. Noise and rooms come from local/make_noise.py. Each trainer also runs with the steps of the public
 toolkits (crop_by_crop.py).
 """
 

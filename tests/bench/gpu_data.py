@@ -32,7 +32,7 @@ def make_data(size: Size, counts: list[int]) -> None:
         write_lines(folder / "utt2num_samples", (f"{utt} {SECONDS * 16000}" for utt in ids))
     labels = np.random.default_rng(0).integers(size.classes, size=max(counts)).tolist()
     write_lines(CLUSTERS, (f"{utt} {label}" for utt, label in zip(utterances(max(counts)), labels)))
-    command = [sys.executable, ROOT / "local/prepare_noise.py", "--speech", DATA / f"train{counts[0]}", WORK]
+    command = [sys.executable, ROOT / "local/make_noise.py", "--speech", DATA / f"train{counts[0]}", WORK]
     subprocess.run([*map(str, command)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 

@@ -15,6 +15,8 @@ from .decode import ENDINGS, AudioFile
 SPECIAL = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ud800-\udfff]|--|^-|-$")  # must be escaped in an id
 UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # cannot be in a line of a table
 
+LINKS = "links"  # name of the folder for links to files with strange names
+
 
 @dataclass
 class Found:
@@ -127,6 +129,13 @@ def id_of(path: str) -> str:
         return "".join(f"%{byte:02X}" for byte in os.fsencode(letters))
 
     return "--".join(SPECIAL.sub(lambda found: escape(found[0]), part) for part in path.split(os.sep))
+
+
+def shown_path(path: str) -> str:
+    r"""A path to print. A link of Found.link_strange is replaced by its target; control characters are escaped."""
+    if os.path.basename(os.path.dirname(path)) == LINKS and os.path.islink(path):
+        path = os.readlink(path)
+    return UNSPEAKABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), path)
 
 
 def session_of(utt: str) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..data.folder import shown_path
 from ..data.tables import read_table
 from .markdown import markdown_table
 from .records import read_json, read_lines, systems_of
@@ -64,18 +65,28 @@ def cell(value: Any) -> str:
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def as_code(path: str) -> str:
+    """A path as code in a cell of a table."""
+    mark = "``" if "`" in path else "`"
+    return f"{mark}{shown_path(path)}{mark}".replace("|", "\\|")
+
+
 def listen_section(system: Path, data: Path | None, most: int = 20) -> list[str]:
     """Utterances of the `most` largest clusters, with their files."""
     lines = [line.split() for line in (system / "clusters/listen.txt").read_text(encoding="utf-8").splitlines()]
     clusters = list(dict.fromkeys(cluster for cluster, *_ in lines))[:most]
-    reco, where = {}, {}
-    if data and (data / "train/utt2reco").exists() and (data / "local/train/wav.scp").exists():
-        reco, where = read_table(data / "train/utt2reco"), read_table(data / "local/train/wav.scp")
-    rows = [
-        [cluster, place, utt, f"`{where.get(reco.get(utt, utt), '–')}`"]
-        for cluster, utt, place in lines
-        if cluster in clusters
-    ]
+    tables = {
+        name: read_table(data / name) if data and (data / name).exists() and (data / name).stat().st_size else {}
+        for name in ("train/utt2reco", "train/utt2segment", "local/train/wav.scp")
+    }
+    reco, segments, where = tables.values()
+    rows = []
+    for cluster, utt, place in lines:
+        if cluster in clusters:
+            file = as_code(where.get(reco.get(utt, utt), "–"))
+            if utt in segments:
+                file += ", {1} to {2} s".format(*segments[utt].split())
+            rows.append([cluster, place, utt.replace("|", "\\|"), file])
     title = f"### Listen to {system.name}'s largest clusters"
     text = "The most central utterance of each cluster, a middle one, the farthest. All three should be of one voice."
     return [title, text, markdown_table(["cluster", "place", "utterance", "file"], rows, left=4)]

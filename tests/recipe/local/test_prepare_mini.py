@@ -177,6 +177,6 @@ def test_mfcc_baseline(script, mini, tmp_path):
 
 
 def test_help_is_the_docstring(script):
-    for name in ("prepare_mini.py", "prepare_noise.py", "mfcc_baseline.py"):
+    for name in ("prepare_mini.py", "make_noise.py", "mfcc_baseline.py"):
         text = script(f"local/{name}", "--help").stdout
         assert "Example" in text and "Writes" in text

@@ -54,6 +54,19 @@ def test_what_to_listen_to_is_of_the_last_system_with_its_files(exp_dir, tmp_pat
     assert rows(table)[2][-1] == "`–`"
 
 
+def test_what_to_listen_to_in_a_recording_that_was_cut_has_its_times(exp_dir, tmp_path):
+    data = tmp_path / "data"
+    write_table(data / "train/utt2reco", {"round1-u1": "a", "u2": "b", "u3": "c"})
+    write_table(data / "train/utt2segment", {"u2": "b 12.300 20.100"})
+    write_table(data / "local/train/wav.scp", {"a": "/corpus/a|`b.mp3", "b": "/corpus/talk.mp3", "c": "/corpus/c.wav"})
+    *_, table = unlabelled_section(exp_dir, data)
+    assert [line.rsplit(" | ", 1)[1] for line in table.splitlines()[2:]] == [
+        "``/corpus/a\\|`b.mp3`` |",
+        "`/corpus/talk.mp3`, 12.300 to 20.100 s |",
+        "`/corpus/c.wav` |",
+    ]
+
+
 def test_without_an_assessment_there_is_no_section(tmp_path):
     (tmp_path / "dino/scores").mkdir(parents=True)
     assert unlabelled_section(tmp_path, None) == []

@@ -22,8 +22,8 @@ Writes  OUT_DIR/{noise,rirs}/{wav.scp,utt2spk,spk2utt,utt2num_samples,utt2dur}
 A finished output with the same settings is reused. Any other output of this script is made again.
 
 Example
-    local/prepare_noise.py data/mini --speech data/mini/train
-    local/prepare_noise.py data/voxceleb --musan /corpora/musan --rirs-noises /corpora/RIRS_NOISES
+    local/make_noise.py data/mini --speech data/mini/train
+    local/make_noise.py data/voxceleb --musan /corpora/musan --rirs-noises /corpora/RIRS_NOISES
 """
 
 from pathlib import Path

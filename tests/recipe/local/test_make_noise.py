@@ -1,4 +1,4 @@
-"""local/prepare_noise.py makes the same clips and rooms each time, as ordinary data directories."""
+"""local/make_noise.py makes the same clips and rooms each time, as ordinary data directories."""
 
 import hashlib
 import http.server
@@ -47,7 +47,7 @@ def write_speech(folder):
 @pytest.fixture(scope="module")
 def made(script, speech, once):
     """The data directories of one run; tests must not change them."""
-    return once("noise", lambda out: script("local/prepare_noise.py", out, "--speech", speech))
+    return once("noise", lambda out: script("local/make_noise.py", out, "--speech", speech))
 
 
 def test_data_directories(made):
@@ -88,18 +88,18 @@ def test_rooms_decay(made):
 
 def test_finished_is_reused_and_half_made_rebuilt_to_the_same_bytes(script, speech, made, tmp_path):
     shutil.copytree(made, tmp_path / "copy")
-    assert "reused" in script("local/prepare_noise.py", tmp_path / "copy", "--speech", speech).stdout
+    assert "reused" in script("local/make_noise.py", tmp_path / "copy", "--speech", speech).stdout
     (tmp_path / "copy/noise.json").unlink()
     (tmp_path / "copy/noise.unfinished").write_text("")
     (tmp_path / "copy/rirs/wav/rir-0001.wav").unlink()
     (tmp_path / "copy/noise/wav/noise-0001.wav").write_bytes(b"RIFF")
-    script("local/prepare_noise.py", tmp_path / "copy", "--speech", speech)
+    script("local/make_noise.py", tmp_path / "copy", "--speech", speech)
     assert hashes(tmp_path / "copy") == hashes(made)
     assert not (tmp_path / "copy/noise.unfinished").exists()
 
 
 def test_another_seed_without_speech(script, made, tmp_path):
-    done = script("local/prepare_noise.py", tmp_path, "--seed", 1)
+    done = script("local/make_noise.py", tmp_path, "--seed", 1)
     assert "no babble" in done.stdout
     assert set(read_table(tmp_path / "noise/utt2spk").values()) == {"noise", "music"}
     old, new = hashes(made), hashes(tmp_path)
@@ -107,14 +107,14 @@ def test_another_seed_without_speech(script, made, tmp_path):
 
 
 def test_mistakes_are_named(script, tmp_path):
-    done = script("local/prepare_noise.py", tmp_path, "--speech", tmp_path / "nowhere", check=False)
+    done = script("local/make_noise.py", tmp_path, "--speech", tmp_path / "nowhere", check=False)
     assert done.returncode == 1 and "nowhere/wav.scp: no such file" in done.stderr
     assert not (tmp_path / "noise").exists()
-    done = script("local/prepare_noise.py", tmp_path, "--seed", -1, check=False)
+    done = script("local/make_noise.py", tmp_path, "--seed", -1, check=False)
     assert done.returncode == 1 and "--seed -1" in done.stderr
     (tmp_path / "noise").mkdir()
     (tmp_path / "noise/wav.scp").write_text("musan-1 x.wav\n")
-    done = script("local/prepare_noise.py", tmp_path, check=False)
+    done = script("local/make_noise.py", tmp_path, check=False)
     assert done.returncode == 1 and f"{tmp_path}/noise: already there" in done.stderr
     assert (tmp_path / "noise/wav.scp").exists()
 
@@ -178,11 +178,11 @@ def test_published_noise_is_downloaded_checked_and_augments(root, script, opensl
         assert "already there" in script(*where).stdout
 
     places = ["--musan", tmp_path / "musan", "--rirs-noises", tmp_path / "rirs", "--rirs-per-room", 5]
-    done = script("local/prepare_noise.py", tmp_path / "data", *places)
+    done = script("local/make_noise.py", tmp_path / "data", *places)
     assert "3 clips, MUSAN has 930" in done.stdout and "2 rooms, 24 responses" in done.stdout
     assert Counter(read_table(tmp_path / "data/noise/utt2spk").values()) == {"noise": 3, "music": 3, "speech": 3}
     assert len(read_table(tmp_path / "data/rirs/wav.scp")) == 10
-    assert "reused" in script("local/prepare_noise.py", tmp_path / "data", *places).stdout
+    assert "reused" in script("local/make_noise.py", tmp_path / "data", *places).stdout
     assert not (tmp_path / "data/noise/wav").exists()
     for part in ("noise", "rirs"):
         words = ["--no-feats", "--no-spk-sort", tmp_path / "data" / part]
@@ -193,9 +193,9 @@ def test_published_noise_is_downloaded_checked_and_augments(root, script, opensl
     assert {plan[2] is None for plan in plans} == {True, False}
 
     # One of them synthetic, the other not; and folders that are something else.
-    script("local/prepare_noise.py", tmp_path / "data", *places[2:])
+    script("local/make_noise.py", tmp_path / "data", *places[2:])
     assert set(read_table(tmp_path / "data/noise/utt2spk").values()) == {"noise", "music"}
-    done = script("local/prepare_noise.py", tmp_path / "data", "--musan", tmp_path / "rirs", check=False)
+    done = script("local/make_noise.py", tmp_path / "data", "--musan", tmp_path / "rirs", check=False)
     assert done.returncode == 1 and "this is not MUSAN" in done.stderr
-    done = script("local/prepare_noise.py", tmp_path / "data", "--rirs-noises", tmp_path / "musan", check=False)
+    done = script("local/make_noise.py", tmp_path / "data", "--rirs-noises", tmp_path / "musan", check=False)
     assert done.returncode == 1 and "this is not RIRS_NOISES" in done.stderr
