@@ -76,6 +76,8 @@ def main() -> None:
     shutil.rmtree(args.out_dir / "eval", ignore_errors=True)  # it can be of a run with other labels
     if labels:
         write_eval(args.out_dir / "eval", found, labels, args.seed)
+    elif args.out_dir.name == "local":  # run.sh packs LOCAL/eval to LOCAL/../eval. Now these files are trained on
+        shutil.rmtree(args.out_dir.parent / "eval", ignore_errors=True)
 
 
 def look_around(corpus_dir: Path) -> Found:
@@ -138,11 +140,13 @@ def write_eval(out_dir: Path, found: Found, labels: dict[str, tuple[str, str]], 
             f"{people} labelled speakers, {len(speakers)} files: trials need two speakers, and two files of one speaker"
         )
     write_lines(out_dir / "trials", lines)
-    if len(set(sessions.values())) < len(sessions) and len(set(sessions.values())) > people:
-        for name, same in (("within", True), ("across", False)):
-            part = [line for line in lines if keeps(line, sessions, same)]
-            if {line.split()[2] for line in part} == kinds:
-                write_lines(out_dir / f"trials_{name}", part)
+    parts = {
+        "within": [line for line in lines if keeps(line, sessions, True)],
+        "across": [line for line in lines if keeps(line, sessions, False)],
+    }
+    if all({line.split()[2] for line in part} == kinds for part in parts.values()):  # else sessions are not known
+        for name, part in parts.items():
+            write_lines(out_dir / f"trials_{name}", part)
     log.info("%s: %d files of %d speakers, %d trials", out_dir, len(labels), people, len(lines))
 
 

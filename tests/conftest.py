@@ -1,5 +1,6 @@
 """Fixtures of all tests. What takes long to make is made once and shared by the workers of pytest-xdist."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from support import chain, scripts
 from support.corpora import make_tiny
 from support.shared import Shared
 
-CHAINS = ("chain", "finished")  # fixtures that run the whole recipe, the longest first
+CHAINS = ("chain", "labelled", "folder", "finished")  # fixtures that run the whole recipe, the longest first
 SPEECHOCEAN = Path(os.environ.get("SPEECHOCEAN762", scripts.ROOT.parent / "shared/data/speechocean762"))
 
 
@@ -101,24 +102,51 @@ def clone(once) -> Path:
 
 
 class Finished(NamedTuple):
-    """A tree in which run.sh has ended, and what it said on standard output."""
+    """A tree in which run.sh has ended.
+
+    Attributes:
+        tree: the folder.
+        said: standard output of the run.
+        clusters: utt2cluster of round 1, and
+        clusters_again, said_again: both after a second run of stages 1 to 5.
+        trained_again: models that the second run wrote.
+    """
 
     tree: Path
     said: str
+    clusters: str
+    clusters_again: str
+    said_again: str
+    trained_again: set[str]
 
 
 @pytest.fixture(scope="session")
 def finished(clone, once) -> Finished:
-    """Stages 1 to 7 with one round, in two commands as a user would go on."""
+    """Stages 1 to 7 with one round, in two commands as a user would go on; and stages 1 to 5 once more.
+
+    The second run has to be here: in a copy, paths in tables differ, and all is made again.
+    """
 
     def make(top):
         there = shutil.copytree(clone, top / "tree", symlinks=True)
         words = ["--corpus-dir", "small", "--rounds", "1", "--nj", "2"]
+
+        def trained():
+            return {str(path): path.stat().st_mtime_ns for path in there.glob("exp/mini/*/model.pt")}
+
+        def clusters():
+            return (there / "exp/mini/round1/clusters/utt2cluster").read_text()
+
         first = chain.run(there, "--stage", "1", "--stop-stage", "4", *words)
         trials = (there / "data/mini/eval/trials").read_text().splitlines(keepends=True)
         (there / "data/mini/eval/trials_half").write_text("".join(trials[::2]))
         second = chain.run(there, "--stage", "5", *words)
-        (top / "said").write_text(first.stdout + second.stdout)
+        models, found = trained(), clusters()
+        again = chain.run(there, "--stage", "1", "--stop-stage", "5", *words)
+        made = [path for path, time in trained().items() if models.get(path) != time]
+        texts = [first.stdout + second.stdout, found, clusters(), again.stdout]
+        (top / "made.json").write_text(json.dumps([texts, made]))
 
     top = once("finished", make)
-    return Finished(top / "tree", (top / "said").read_text())
+    texts, made = json.loads((top / "made.json").read_text())
+    return Finished(top / "tree", *texts, set(made))

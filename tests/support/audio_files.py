@@ -78,6 +78,7 @@ FORMS = {
     "webm": Form("webm", 48000, 1, "libopus", "webm"),
     "matroska": Form("mka", 48000, 2, "libopus", "matroska"),
     "avi": Form("avi", 44100, 2, "libmp3lame", "avi"),
+    "wma": Form("wma", 44100, 2, "wmav2", "asf"),
     "aac": Form("aac", 44100, 1, "aac", "adts"),
     "amr": Form("amr", 8000, 1, "libopencore_amrnb", "amr"),
     "mp2": Form("mp2", 44100, 2, "mp2", "mp2"),
@@ -115,6 +116,8 @@ def encode(
     """
     with av.open(str(target) if isinstance(target, Path) else target, "w", format=container, options=options) as out:
         stream = out.add_stream(codec, rate=rate, layout="stereo" if channels == 2 else "mono")
+        if codec == "wmav2":  # its own default is refused
+            stream.codec_context.bit_rate = 128000
         for packet in packets(stream, samples, rate, channels):
             out.mux(packet)
 

@@ -84,7 +84,7 @@ def write_bad(top: Path, samples: np.ndarray) -> dict[str, str]:
         path = top / f"bad/cut {form}.{FORMS[form].ending}"
         write_form(path, form, samples=at_rate(samples, FORMS[form].rate))
         os.truncate(path, path.stat().st_size // 2)
-        reasons[os.path.relpath(path, top)] = "cut short"
+        reasons[os.path.relpath(path, top)] = "cut short|damaged"
     return reasons
 
 
