@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from dlglc.data.tables import read_table
 from dlglc.files import load_tensors
 
 SMALL = [
@@ -70,3 +72,19 @@ def round_arguments(tiny, utt2cluster, dino, out, *settings, options=()):
     noise = ["--noise", tiny / "noise", "--rirs", tiny / "rirs"]
     model = dino / "model.pt"
     return [*noise, *options, tiny / "train", utt2cluster, model, out, "--set", *ROUND, *settings]
+
+
+def assert_every_utterance_is_recorded_once(tree: Path, gate: Path, count: int) -> None:
+    """With the gate off every label is kept, which counts 1: an utterance that none trained has 0 there, one that two
+    processes trained 2, with twice its label. A loss tells neither: it may be so small that it is 0 in float32.
+    """
+    labels = read_table(tree / "exp/voxceleb/dino/clusters/utt2cluster")
+    utts = read_table(tree / "data/voxceleb/train/wav.scp")
+    numbers = np.unique([labels[utt] for utt in utts], return_inverse=True)[1]
+    with np.load(gate / "epoch01.npz") as record:
+        np.testing.assert_array_equal(record["decision"], np.ones(count))
+        np.testing.assert_array_equal(record["target"], numbers)
+        assert record["log_loss"].shape == (count,) and np.isfinite(record["log_loss"]).all()
+    for epoch in (2, 3):
+        with np.load(gate / f"epoch{epoch:02d}.npz") as record:
+            assert set(record["decision"]) <= {0, 1, 2} and (record["target"] < 8).all()

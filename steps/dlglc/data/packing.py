@@ -16,12 +16,13 @@ from ..console import log, progress
 from ..errors import RecipeError
 from ..files import write_lines
 from ..provenance import Stamp
-from .audio import Recordings, float_to_int16, packed_header
+from .audio import ARK, Recordings, float_to_int16, packed_header
 from .cutting import RATE, Cutter
 from .decode import COPY
 from .intake import Intake, Taken, gain_for
 from .readers import BLOCK
 from .tables import place_of
+from .wholeness import check_whole
 
 HOPELESS = 100  # the first so many recordings all not there: a disk that is not mounted, a program that is missing
 NOT_THERE = ("no such file", "a link that leads nowhere", "it cannot be opened", "the command failed")
@@ -190,18 +191,20 @@ class Packer:
 
 
 def check_in_place(recordings: Recordings, min_seconds: float) -> list[Entry]:
-    """Headers only, for audio that stays where it is: mono of the recipe's rate, long enough."""
+    """Headers only, for audio that stays where it is: mono of the recipe's rate, long enough, not cut short."""
     entries = []
     for i in progress(range(len(recordings)), len(recordings), "recordings"):
         entry: Entry = {"id": recordings.ids[i], "reason": "", "utts": [], "seconds": 0.0, "codec": "-", "channels": 1}
         entry |= {"rate": recordings.sample_rate, "notes": []}
         try:
             count = recordings.probe(i)
+            if not ARK.match(recordings.where[i]):
+                check_whole(recordings.where[i])
             entry["seconds"] = count / recordings.sample_rate
             if entry["seconds"] < min_seconds:
                 raise RecipeError(f"{entry['seconds']:.2f} s, under {min_seconds} s")
             entry["utts"] = [[entry["id"], recordings.where[i], count, 0, count]]
-        except RecipeError as error:
+        except (RecipeError, ValueError) as error:
             entry["reason"] = str(error).split(f"{entry['id']}: ", 1)[-1]
         entries.append(entry)
         if len(entries) == HOPELESS and all(e["reason"] for e in entries):

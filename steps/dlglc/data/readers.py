@@ -107,7 +107,11 @@ class FfmpegReader:
     """
 
     def __init__(self, path: str, reason: str):
-        import av  # here, as most runs need it not
+        try:
+            import av  # here, as most runs do not need it
+        except ImportError:
+            missing = "the Python package av (FFmpeg's libraries) reads this format, and is missing: pip install av"
+            raise ValueError(missing) from None
 
         self._resampler: Any = None
         self._kind: Any = None  # of the frames that the resampler takes
