@@ -14,8 +14,9 @@ from .data.audio import Recordings
 from .data.crops import FeatureCrops
 from .data.fbank import Fbank
 from .data.tables import place_of
-from .encoders.models import load_model
+from .encoders.models import Model, load_model
 from .errors import RecipeError
+from .locks import only_process
 from .provenance import Stamp
 from .training.distributed import Processes
 
@@ -49,9 +50,20 @@ def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_fr
     """
     model = load_model(model_path)
     table = data_dir / ("wav.scp" if model.input == "wav" else "feats.scp")
-    stamp = Stamp(out_dir / "embedding.json", {}, [model_path, table])
-    if stamp.reuse(out_dir / "embedding.ark"):
-        return
+    outputs = [out_dir / "embedding.ark", out_dir / "embedding.scp"]
+    stamp = Stamp(out_dir / "embedding.json", {}, [model_path, table], outputs)
+    with only_process(out_dir, wait=True):
+        if not stamp.reuse(out_dir / "embedding.ark"):
+            write_embeddings(out_dir, *embed(model, data_dir, table, batch_frames, device))
+            stamp.write()
+
+
+def embed(model: Model, data_dir: Path, table: Path, batch_frames: int, device: str) -> tuple[Sequence[str], Array]:
+    """Ids and (N, D) embeddings of the utterances of a data directory, as extract_embeddings writes them.
+
+    Args:
+        table: wav.scp or feats.scp, for messages.
+    """
     place = Processes(device).device
     utterances = open_utterances(data_dir, model.input, model.fbank)
     short = np.flatnonzero(utterances.num_frames < 1)
@@ -67,9 +79,8 @@ def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_fr
             if model.input == "wav":
                 feats = fbank(feats)
             matrix[rows] = encoder(feats - feats.mean(1, keepdim=True)).cpu().numpy()
-    write_embeddings(out_dir, utterances.ids, matrix)
-    stamp.write()
     log.info("%d embeddings of %d dimensions", *matrix.shape)
+    return utterances.ids, matrix
 
 
 def open_utterances(data_dir: Path, inputs: str, fbank: Fbank) -> Utterances:

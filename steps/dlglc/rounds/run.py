@@ -53,7 +53,7 @@ def train_round(
     record = {"dlglc": settings, "augment": augment, "seed": options.seed, "round": round_number}
     used_embeddings = None if centroids is None else embedding_scp
     inputs = input_files(data_dir, settings.input, options, utt2cluster, model_path, used_embeddings)
-    stamp = Stamp(options.out_dir / "stamp.json", record, inputs)
+    stamp = Stamp(options.out_dir / "stamp.json", record, inputs, [options.out_dir / "model.pt"])
 
     def save(name: str, state: State) -> None:
         save_model(options.out_dir / name, model.encoder_settings, model.fbank_settings, state, settings.input)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -11,9 +12,11 @@ from ..data.augment import Augmenter
 from ..data.crops import Crops, FeatureCrops
 from ..errors import RecipeError
 from ..files import write_text
-from ..provenance import Stamp, describe_code, describe_machine
+from ..locks import only_process
+from ..provenance import Stamp, damages, describe_code, describe_machine
 from ..settings import save_settings
 from ..settings.schema import AugmentSettings, TrainingSettings
+from .checkpoint import identity_in
 from .distributed import Processes, explain_lost_process
 from .options import TrainingOptions
 from .task import State, Task
@@ -60,16 +63,18 @@ def train(
         save: called as save("model.pt", state of the final encoder).
 
     Raises:
-        RecipeError: as prepare_run and Trainer.train.
+        RecipeError: as prepare_run and Trainer.train; another process trains in out_dir.
     """
     processes = Processes(options.device)
-    if prepare_run(options, settings, stamp, processes):
-        set_seed(seed)
-        task = make_task(processes)
-        with explain_lost_process(options.out_dir, processes):
-            Trainer(task, crops, settings, options.out_dir, processes, options.max_hours).train()
-        if processes.first:
-            save("model.pt", task.final_state())
+    lock = only_process(options.out_dir, False, "use another directory (run.sh --exp)")
+    with lock if processes.first else nullcontext(), explain_lost_process(options.out_dir, processes):
+        if prepare_run(options, settings, stamp, processes):
+            set_seed(seed)
+            task = make_task(processes)
+            Trainer(task, crops, settings, options.out_dir, processes, options.max_hours, stamp.identity).train()
+            if processes.first:
+                save("model.pt", task.final_state())
+                stamp.write()
     processes.close()
 
 
@@ -80,22 +85,28 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
         False when out_dir holds a finished model with the same settings.
 
     Raises:
-        RecipeError: out_dir holds a run with other settings, and overwrite is off.
+        RecipeError: out_dir holds a run with other or unknown settings, or a damaged model, and overwrite is off.
     """
     out_dir = options.out_dir
     finished = (out_dir / "model.pt").exists()
-    if stamp.read() is not None and not stamp.matches():
-        if not options.overwrite:
-            raise RecipeError(
-                f"{out_dir}: holds a run with other settings ({'; '.join(stamp.differences()[:4])}). "
-                "Use another directory (run.sh --exp), or discard it with --overwrite"
-            )
+    trained_here = stamp.read() is not None
+    problem = find_conflict(out_dir, stamp)
+    if problem and not options.overwrite:
+        raise RecipeError(
+            f"{out_dir}: {problem}. Use another directory (run.sh --exp), or discard what is there with --overwrite"
+        )
+    if problem:
         finished = False
-        if processes.first:
-            discard(out_dir, RUN_FILES)
+    processes.wait()  # all have looked before the first one changes anything
+    if problem and processes.first:
+        discard(out_dir, (*RUN_FILES, stamp.path.name))
     processes.wait()
+    if finished and not trained_here and (out_dir / "checkpoint.pt").exists():
+        trained_here = True  # the record was lost; the checkpoint has the same identity
+        if processes.first:
+            stamp.write()
     if finished:
-        if stamp.read():
+        if trained_here:
             log.info("%s/model.pt is finished with these settings: reused", out_dir)
         else:
             log.info("%s/model.pt was not trained here, but put there: kept", out_dir)
@@ -106,6 +117,33 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
         stamp.write()
         write_text(out_dir / "command", f"{options.command}\n# {describe_code()} · {describe_machine()}\n")
     return True
+
+
+def find_conflict(out_dir: Path, stamp: Stamp) -> str:
+    """Why a training must not go on with what a folder holds; empty if it may.
+
+    Args:
+        stamp: the record of the training that is wanted.
+    """
+    there = [name for name in RUN_FILES if (out_dir / name).exists()]
+    if stamp.read() is not None:
+        if not stamp.matches():
+            return f"holds a run with other settings ({'; '.join(stamp.differences()[:4])})"
+        wrong = damages(stamp.path) if "model.pt" in there else []
+        if wrong:
+            return (
+                f"{wrong[0]}. Remove it, and the same command writes it again; if you have put it there, take it away"
+            )
+        return ""
+    if there and (stamp.damaged or "checkpoint.pt" in there):
+        state = "damaged" if stamp.damaged else "missing"
+        found = identity_in(out_dir / "checkpoint.pt") if "checkpoint.pt" in there else None
+        if found == stamp.identity:
+            log.info("%s is %s: written again, as checkpoint.pt is of these settings", stamp.path, state)
+            return ""
+        whose = "its checkpoint is of other settings" if found else "no checkpoint says them"
+        return f"{stamp.path.name} is {state}, so the settings of the run there are not known, and {whose}"
+    return ""
 
 
 def discard(out_dir: Path, names: Iterable[str]) -> None:
