@@ -43,6 +43,7 @@ num_nodes=1      # nodes of a training, each with ngpu GPUs; more than one throu
 max_hours=       # after which a training stops, with a checkpoint, for queues with a limit; the same command goes on
 overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
 status=false     # show where the experiment stands: done, running, stale and why; run nothing
+verify=false     # read all outputs of <data> and <exp>, and compare them with their checksums; run nothing
 dry_run=false    # print the settings that differ from the defaults and the commands of the stages; run nothing
 # end options
 . utils/parse_options.sh

@@ -144,6 +144,8 @@ if $status; then
   exec steps/show_status.py "${_options[@]}" "${_all_words[@]}" "$data" "$exp" "${_systems[@]}"
 fi
 
+if $verify; then exec steps/verify_outputs.py "$data" "$exp"; fi
+
 # --- how things run ---------------------------------------------------------------------------------------------------
 
 # here COMMAND...: run it in this shell, or print it in a dry run.
@@ -166,7 +168,7 @@ train() {
   if ! $dry_run; then
     mkdir -p "$dir/log"
     : >>"$log"
-    tail -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
+    tail --pid=$$ -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
     tail=$!
   fi
   here "${_cmd[@]}" --gpu "$ngpu" --num-nodes "$num_nodes" --num-threads "$OMP_NUM_THREADS" "$log" \

@@ -1,10 +1,11 @@
 """Files that are complete or not there at all: written under another name, flushed to the disk, then renamed.
 
-Models, checkpoints and PLDA are zip archives. Each ends in a seal: the SHA-256 of all bytes before it, as the comment of
-the archive. The seal is compared before anything in the file is interpreted.
+Models, checkpoints and PLDA are zip archives. Each ends in a seal: the SHA-256 of all bytes before it, as the comment
+of the archive. The seal is compared before anything in the file is interpreted.
 """
 
 import hashlib
+import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,6 +56,42 @@ def write_lines(path: str | Path, lines: Iterable[str]) -> None:
     write_text(path, (f"{line}\n" for line in lines))
 
 
+def read_json(path: str | Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RecipeError: it is damaged.
+    """
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(
+            f"{path}: not JSON, or damaged: {error}: remove it and run the stage that writes it"
+        ) from None
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a .jsonl file; empty if there is no such file.
+
+    Raises:
+        RecipeError: a line is damaged.
+    """
+    lines = []
+    for number, text in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if not isinstance(line, dict):
+            raise RecipeError(
+                f"{path}:{number}: not a JSON object, or damaged: restore the file from a copy, or remove it: what was "
+                "trained is kept, only its figures are lost"
+            )
+        lines.append(line)
+    return lines
+
+
 def digest_of(file: BinaryIO, stop: int) -> str:
     """SHA-256 of the bytes 0 to stop - 1 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -91,19 +128,18 @@ def check_archive(path: str | Path) -> bool:
         size = os.fstat(file.fileno()).st_size
         file.seek(max(0, size - SEAL_BYTES))
         end = file.read()
-        if end.startswith(SEAL):
-            if digest_of(file, size - SEAL_BYTES) != end[len(SEAL) :].decode("latin-1"):
-                raise ValueError("its contents are not those that were written: its checksum differs")
-            return True
+        sealed = end.startswith(SEAL)
+        if sealed and digest_of(file, size - SEAL_BYTES) != end[len(SEAL) :].decode("latin-1"):
+            raise ValueError("its contents are not those that were written: its checksum differs")
         if not zipfile.is_zipfile(file):
             return False  # torch's old form; the weights of other programs may have it
         with zipfile.ZipFile(file) as archive:
             if sum(member.file_size for member in archive.infolist()) > size:
                 raise ValueError("its parts are compressed or overlap, which no model of this recipe has")
-            wrong = archive.testzip()
+            wrong = None if sealed else archive.testzip()
         if wrong is not None:
             raise ValueError(f"its part {wrong} is not what was written: its CRC-32 differs")
-    return False
+    return sealed
 
 
 class _Writer:
@@ -152,8 +188,8 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
         raise RecipeError(f"{path}: no such model: run the stage that trains this model") from None
     except Exception as error:  # torch and pickle raise many kinds on a damaged file
         raise RecipeError(
-            f"{path}: not a model file of this recipe, or damaged: {error}: take another copy, or remove it and run the "
-            "stage that writes it"
+            f"{path}: not a model file of this recipe, or damaged: {error}: take another copy, or remove it and run "
+            "the stage that writes it"
         ) from error
     if not isinstance(contents, dict):
         raise RecipeError(f"{path}: not a model file of this recipe: it holds a {type(contents).__name__}")
@@ -171,7 +207,7 @@ def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
     for name, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise RecipeError(
-                f"{path}: {name} has NaN or infinity in it: lower optimiser.lr, or lengthen its warm-up, and train again"
+                f"{path}: {name} has NaN or infinity in it: train again, with a lower optimiser.lr or a longer warm-up"
             )
 
 

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +158,8 @@ class _Lock:
     def _live(self) -> None:
         while not self._ended.wait(BEAT):
             self.holder["beat"] += 1
-            try:
+            with suppress(OSError):  # a full disk, say: the kernel's lock still holds
                 self._write()
-            except OSError:  # a full disk, say: the kernel's lock still holds
-                pass
 
     def release(self) -> None:
         """Remove the file while it is locked, so that nobody takes it for that of another process."""

@@ -131,10 +131,11 @@ def read_embeddings(scp: str | Path) -> tuple[list[str], Array]:
         The ids in the order of the file, and their (N, D) float32 matrix.
 
     Raises:
-        RecipeError: an ark cannot be read, or is not what its record says; vectors have different lengths, or a vector has NaN or infinity. The
-            message names file and line.
+        RecipeError: an ark cannot be read, or is not what its record says; vectors have different lengths, or a vector
+            has NaN or infinity. The message names file and line.
     """
     ids, places = read_columns(scp)
+    recorded_hash(Path(scp), wholly=True)
     for ark in {found[1] for found in map(_ARK.match, places) if found}:  # all of it is read below anyway
         recorded_hash(Path(ark), wholly=True)
     matrix: Array = np.empty((len(ids), 0), dtype=np.float32)

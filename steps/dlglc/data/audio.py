@@ -81,7 +81,8 @@ class Recordings:
             with self._open(where) as file:
                 start = min(start, file.frames)
                 wanted = file.frames - start if num is None else min(num, file.frames - start)
-                file.seek(start)
+                if start:  # a file whose header lies cannot be sought in
+                    file.seek(start)
                 return read_samples(file, start, wanted)
         except (OSError, ValueError, RuntimeError) as error:
             raise self._error(i, error) from error

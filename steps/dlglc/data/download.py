@@ -4,6 +4,7 @@ import bisect
 import errno
 import hashlib
 import io
+import lzma
 import os
 import shutil
 import tarfile
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -162,7 +164,7 @@ def _unpack_all(archive: Path, part: Path, strip: int) -> None:
                 if inside and inside != [""]:
                     # The "data" filter refuses absolute paths, "..", devices, and links to places outside.
                     tar.extract(member.replace(name="/".join(inside)), part, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
         shutil.rmtree(part, ignore_errors=True)
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "make room and run again" if full else "remove it and run again"
@@ -243,7 +245,7 @@ def unzip(parts: list[Path], out_dir: Path) -> None:
                 with archive.open(member) as source, open(part, "wb") as target:
                     shutil.copyfileobj(source, target, BLOCK)
                 os.replace(part, path)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise RecipeError(
             f"{names}: cannot unpack this archive: {error}; a part is missing, out of order or damaged: download it "
             "again"

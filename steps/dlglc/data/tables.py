@@ -11,7 +11,6 @@ from pathlib import Path
 from ..errors import RecipeError
 from ..files import write_lines
 
-
 BLANKS = " \t\r\v\f"  # that may stand around a record
 GAP = re.compile("[ \t]+")
 NOT_IN_KEYS = re.compile(r"[\s\x00-\x1f\x7f\ufeff]")
@@ -78,7 +77,7 @@ def read_fields(path: Path, missing: str) -> list[list[str]]:
             found = next((c for c in line.strip(BLANKS) if c not in " \t" and NOT_IN_KEYS.match(c)), None)
             if found:
                 raise RecipeError(
-                    f"{path}:{number}: U+{ord(found):04X} in {line[:200]!r}: only blanks and tabs separate fields: take it out"
+                    f"{path}:{number}: U+{ord(found):04X} in {line[:200]!r}: take it out, or put a blank or tab there"
                 )
     return [line.split() for line in lines]
 

@@ -224,7 +224,7 @@ def xing_end(file: BinaryIO, start: int) -> int | None:
 
 def frame_length(head: bytes) -> int:
     """Bytes of a frame of MPEG audio, layer 2 or 3, by its first four bytes; 0 where that is no such frame."""
-    if head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer = (head[1] >> 3) & 3, 4 - ((head[1] >> 1) & 3)
     bits, rate = head[2] >> 4, (head[2] >> 2) & 3

@@ -1,10 +1,10 @@
 """The results of an experiment directory as records."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..errors import RecipeError
 from ..provenance import describe_code, describe_machine
 
@@ -89,9 +89,9 @@ def describe_origin() -> str:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; None if the file does not exist."""
-    return json.loads(path.read_text()) if path.exists() else None
+    return files.read_json(path) if path.exists() else None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a .jsonl file; empty if the file does not exist."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return files.read_json_lines(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..files import whole_file
 from ..training.distributed import Processes
 from .gate import log_losses
 from .loss import CORRECTED, DROPPED, KEPT, GatedLoss
@@ -47,13 +48,13 @@ class EpochRecords:
 
     def save(self, path: Path) -> None:
         """Write epochNN.npz: decision (0 dropped, 1 kept, 2 corrected), target (cluster), log_loss."""
-        path.parent.mkdir(exist_ok=True)
-        np.savez_compressed(
-            path,
-            decision=self.decision.numpy().astype(np.int8),
-            target=self.target.numpy(),
-            log_loss=log_losses(self.losses.numpy()),
-        )
+        with whole_file(path) as file:
+            np.savez_compressed(
+                file,
+                decision=self.decision.numpy().astype(np.int8),
+                target=self.target.numpy(),
+                log_loss=log_losses(self.losses.numpy()),
+            )
 
     def state(self) -> dict[str, torch.Tensor]:
         """The records for the checkpoint, which sums them over all processes."""
