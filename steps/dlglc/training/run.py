@@ -13,7 +13,7 @@ from ..data.crops import Crops, FeatureCrops
 from ..errors import RecipeError
 from ..files import write_text
 from ..locks import only_process
-from ..provenance import Stamp, damages, describe_code, describe_machine
+from ..provenance import Stamp, damages, describe_code, describe_machine, read_record
 from ..settings import save_settings
 from ..settings.schema import AugmentSettings, TrainingSettings
 from .checkpoint import identity_in
@@ -101,15 +101,13 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
     if problem and processes.first:
         discard(out_dir, (*RUN_FILES, stamp.path.name))
     processes.wait()
-    if finished and not trained_here and (out_dir / "checkpoint.pt").exists():
-        trained_here = True  # the record was lost; the checkpoint has the same identity
-        if processes.first:
-            stamp.write()
+    if finished and (trained_here or (out_dir / "checkpoint.pt").exists()):
+        if processes.first and "outputs" not in (read_record(stamp.path) or {}):
+            stamp.write()  # the record was lost, or is from before the model: the checkpoint has the same identity
+        log.info("%s/model.pt is finished with these settings: reused", out_dir)
+        return False
     if finished:
-        if trained_here:
-            log.info("%s/model.pt is finished with these settings: reused", out_dir)
-        else:
-            log.info("%s/model.pt was not trained here, but put there: kept", out_dir)
+        log.info("%s/model.pt was not trained here, but put there: kept", out_dir)
         return False
     if processes.first:
         out_dir.mkdir(parents=True, exist_ok=True)
