@@ -1,4 +1,4 @@
-"""All fault trials, with counts by class: python -m faults.campaign [inputs N] [kills N] [environment]."""
+"""All fault trials, with counts by class: python -m faults.campaign [inputs N] [kills N] [seed N] [environment]."""
 
 import os
 import shutil
@@ -62,21 +62,30 @@ def disturbed(what: str, results: list[tuple[str, str]]) -> int:
 
 
 def main() -> None:
-    words = sys.argv[1:] or ["inputs", "21000", "kills", "500", "environment"]
+    words = sys.argv[1:] or ["inputs", "kills", "environment"]
+
+    def number(name: str, otherwise: int) -> int:
+        behind = words[words.index(name) + 1 :] if name in words else []
+        return int(behind[0]) if behind and behind[0].isdigit() else otherwise
+
     warm_up()
     top = Path(tempfile.mkdtemp(prefix="faults-"))
     failures = 0
     try:
         if "inputs" in words:
             started = time.monotonic()
-            failures += inputs(int(words[words.index("inputs") + 1]), top)
+            failures += inputs(number("inputs", 21000), top)
             print(f"inputs took {time.monotonic() - started:.0f} s", flush=True)
         if {"kills", "environment"} & set(words):
             kitchen = make_kitchen(top)
         if "kills" in words:
             started = time.monotonic()
-            moments = kitchen.moments(int(words[words.index("kills") + 1]), seed=0)
-            results = [(f"{step.name} {moment}", kitchen.trial(step, moment)) for step, moment in moments]
+            count, seed = number("kills", 500), number("seed", 0)
+            results = []
+            for step, moment in kitchen.moments(count, seed):
+                results.append((f"{step.name} {moment}", kitchen.trial(step, moment)))
+                if len(results) % 50 == 0:
+                    print(f"  {len(results)} signals, {sum(bool(wrong) for _, wrong in results)} wrong", flush=True)
             failures += disturbed("signals", results)
             print(f"signals took {time.monotonic() - started:.0f} s", flush=True)
         if "environment" in words:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import files
 from ..errors import RecipeError
-from ..provenance import describe_code, describe_machine
+from ..provenance import describe_code, describe_machine, read_record
 
 ORDER = {"mfcc": 0, "untrained": 1, "dino": 2}  # of systems; round1, round2, … follow
 BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}  # titles, in the order of the tables
@@ -54,7 +54,7 @@ def variant_and_round(system: str) -> tuple[str, int]:
 def read_system(directory: Path) -> list[dict[str, Any]]:
     """One record per back-end of a system."""
     quality = read_json(directory / "clusters/quality.json") or {}
-    stamp = read_json(directory / "stamp.json") or {}
+    stamp = read_record(directory / "stamp.json") or {}
     lines = read_lines(directory / "metrics.jsonl")
     gates = read_lines(directory / "gate_quality.jsonl")
     records = []

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..provenance import changed_inputs, compare
+from ..provenance import changed_inputs, compare, read_record
 from ..scoring.trials import stamp_of_scores
-from .records import read_json, systems_of
+from .records import systems_of
 
 RECENT = 180  # s; a training whose log is older does not run
 
@@ -78,7 +78,7 @@ def of_files(stage: int, what: str, records: list[Path], output: Path) -> State:
 
 def of_training(system: Path, settings: dict[str, Any], stage: int) -> State:
     """The state of a training, from its record, its checkpoint and its log."""
-    record = read_json(system / "stamp.json")
+    record = read_record(system / "stamp.json")
     model, checkpoint = system / "model.pt", system / "checkpoint.pt"
     if record is None:
         state = "done" if model.exists() else "waiting"
@@ -143,7 +143,7 @@ def reasons(output: Path) -> tuple[str, ...]:
     found: list[str] = []
     for record in records_of(output):
         found += changed_inputs(record)
-        for name in (read_json(record) or {}).get("inputs", {}):
+        for name in (read_record(record) or {}).get("inputs", {}):
             found += reasons(Path(name))
     return tuple(dict.fromkeys(found))
 
