@@ -45,7 +45,13 @@ def only_process(folder: Path, wait: bool, elsewhere: str = "") -> Iterator[None
         RecipeError: another process holds the folder, and wait is False.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = _taken(folder / NAME, wait, elsewhere)
+    try:
+        lock = _taken(folder / NAME, wait, elsewhere)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        yield  # nothing can be written here: a finished output can be reused, and all else fails by itself
+        return
     try:
         yield
     finally:

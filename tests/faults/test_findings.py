@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import signal
 import struct
@@ -291,3 +292,20 @@ def as_script(main):
     from dlglc import console
 
     console.run(main)
+
+
+def test_9_what_a_process_that_reads_data_refuses_is_one_message(tmp_path, tiny, script):
+    data = tmp_path / "train"
+    shutil.copytree(tiny / "train", data)
+    text = (data / "wav.scp").read_text()
+    first = text.split()[1]
+    shutil.copy(first, tmp_path / "cut.wav")
+    (data / "wav.scp").write_text(text.replace(first, str(tmp_path / "cut.wav"), 1))
+    lengths = ((utt, soundfile.info(path).frames) for utt, path in read_table(data / "wav.scp").items())
+    (data / "utt2num_samples").write_text("".join(f"{utt} {count}\n" for utt, count in lengths))
+    (tmp_path / "cut.wav").write_bytes(b"RIFF")
+    words = dino_arguments(tiny, tmp_path / "dino", "workers=1")
+    words[words.index(tiny / "train")] = data
+    done = script("steps/train_dino.py", *words, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"error: .*train/wav\.scp:1: s0-u0: .*pack the recordings", done.stderr)

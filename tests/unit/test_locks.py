@@ -13,6 +13,7 @@ import pytest
 from dlglc import locks
 from dlglc.errors import RecipeError
 from dlglc.locks import NAME, only_process
+from support.audio_files import unprivileged
 from support.scripts import environment
 from support.waiting import wait_for
 
@@ -116,3 +117,10 @@ def test_a_file_of_a_crash_holds_nobody_up(tmp_path):
         (tmp_path / NAME).write_bytes(content)
         with only_process(tmp_path, False):
             pass
+
+
+def test_in_a_folder_that_cannot_be_written_to_there_is_nothing_to_lock():
+    with unprivileged() as folder:
+        (folder / "done").mkdir(mode=0o500)
+        with only_process(folder / "done", False):
+            assert list((folder / "done").iterdir()) == []

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from ..provenance import Stamp, damages, describe_code, describe_machine, read_r
 from ..settings import save_settings
 from ..settings.schema import AugmentSettings, TrainingSettings
 from .checkpoint import identity_in
-from .distributed import Processes, explain_lost_process
+from .distributed import Processes, explain_lost_process, read_places
 from .options import TrainingOptions
 from .task import State, Task
 from .trainer import Trainer
@@ -65,16 +65,19 @@ def train(
     Raises:
         RecipeError: as prepare_run and Trainer.train; another process trains in out_dir.
     """
-    processes = Processes(options.device)
-    lock = only_process(options.out_dir, False, "use another directory (run.sh --exp)")
-    with lock if processes.first else nullcontext(), explain_lost_process(options.out_dir, processes):
-        if prepare_run(options, settings, stamp, processes):
-            set_seed(seed)
-            task = make_task(processes)
-            Trainer(task, crops, settings, options.out_dir, processes, options.max_hours, stamp.identity).train()
-            if processes.first:
-                save("model.pt", task.final_state())
-                stamp.write()
+    first = read_places()[0] == 0
+    elsewhere = "use another directory (run.sh --exp)"
+    # Before the processes meet: if one is refused here, the others need not say that they have lost it.
+    with only_process(options.out_dir, False, elsewhere) if first else nullcontext():
+        processes = Processes(options.device)
+        with explain_lost_process(options.out_dir, processes):
+            if prepare_run(options, settings, stamp, processes):
+                set_seed(seed)
+                task = make_task(processes)
+                Trainer(task, crops, settings, options.out_dir, processes, options.max_hours, stamp.identity).train()
+                if processes.first:
+                    save("model.pt", task.final_state())
+                    stamp.write()
     processes.close()
 
 
@@ -103,7 +106,8 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
     processes.wait()
     if finished and (trained_here or (out_dir / "checkpoint.pt").exists()):
         if processes.first and "outputs" not in (read_record(stamp.path) or {}):
-            stamp.write()  # the record was lost, or is from before the model: the checkpoint has the same identity
+            with suppress(PermissionError):  # the record was lost, or is from before the model
+                stamp.write()
         log.info("%s/model.pt is finished with these settings: reused", out_dir)
         return False
     if finished:
