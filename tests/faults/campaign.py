@@ -1,4 +1,4 @@
-"""All fault trials, with counts by class: python -m faults.campaign [inputs N] [kills N] [seed N] [environment]."""
+"""All fault trials, with counts by class: python -m faults.campaign [inputs N] [kills N] [seed N] [environment] [soak N]."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ from faults.forks import warm_up
 from faults.inputs import CLASSES, GOOD, mutated
 from faults.kills import Kitchen
 from faults.readers import READERS
+from faults.soak import soak
 from support.corpora import make_tiny
 
 
@@ -62,7 +63,7 @@ def disturbed(what: str, results: list[tuple[str, str]]) -> int:
 
 
 def main() -> None:
-    words = sys.argv[1:] or ["inputs", "kills", "environment"]
+    words = sys.argv[1:] or ["inputs", "kills", "environment", "soak"]
 
     def number(name: str, otherwise: int) -> int:
         behind = words[words.index(name) + 1 :] if name in words else []
@@ -76,7 +77,7 @@ def main() -> None:
             started = time.monotonic()
             failures += inputs(number("inputs", 21000), top)
             print(f"inputs took {time.monotonic() - started:.0f} s", flush=True)
-        if {"kills", "environment"} & set(words):
+        if {"kills", "environment", "soak"} & set(words):
             kitchen = make_kitchen(top)
         if "kills" in words:
             started = time.monotonic()
@@ -94,6 +95,11 @@ def main() -> None:
                 failures += disturbed("full disks", list(on_full_disk(kitchen)))
             else:
                 print("full disks: left out, as only root may mount one")
+        if "soak" in words:
+            samples, wrong = soak(top / "tiny", top / "soak", number("soak", 2000))
+            failures += disturbed("soak", [(f"{number('soak', 2000)} epochs", wrong)])
+            for part in (len(samples) // 4, -3):
+                print(f"  {samples[part]}")
     finally:
         shutil.rmtree(top, ignore_errors=True)
     print(f"{failures} failures")

@@ -167,7 +167,7 @@ def _count_events(counter: Path, moment: Moment | None) -> None:
 def _left_behind(session: int, patience: float = 15.0) -> int:
     """Processes of a session that do not end by themselves; they are ended here."""
     end = time.monotonic() + patience
-    while pids := _session(session):
+    while pids := session_of(session):
         if time.monotonic() > end:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
@@ -177,7 +177,8 @@ def _left_behind(session: int, patience: float = 15.0) -> int:
     return 0
 
 
-def _session(session: int) -> list[int]:
+def session_of(session: int) -> list[int]:
+    """The processes of a session that have not ended."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

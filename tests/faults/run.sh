@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All fault trials, with counts by class; about an hour of one core. The quick part is in tests/run.sh.
 #   tests/faults/run.sh                       everything: tests, then mutated inputs, signals, full disks
-#   tests/faults/run.sh inputs 2000           a part: inputs N, kills N, seed N, environment, fuzz N
+#   tests/faults/run.sh inputs 2000           a part: inputs N, kills N, seed N, environment, soak N, fuzz N
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1
