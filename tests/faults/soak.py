@@ -42,7 +42,7 @@ def sample(session: int) -> Sample:
 
 def soak(tiny: Path, out: Path, epochs: int) -> tuple[list[Sample], str]:
     """Train for many epochs; returns samples of every quarter second, and what is wrong with them."""
-    words = dino_arguments(tiny, out, f"epochs={epochs}", "workers=1", "optimiser.lr=1e-5")
+    words = dino_arguments(tiny, out, f"epochs={epochs}", "workers=1", "optimiser.lr=1e-5", "optimiser.final_lr=1e-6")
     process = scripts.start("steps/train_dino.py", *words, start_new_session=True)
     samples = []
     while process.poll() is None:
