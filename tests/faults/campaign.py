@@ -1,4 +1,7 @@
-"""All fault trials, with counts by class: python -m faults.campaign [inputs N] [kills N] [seed N] [environment] [soak N]."""
+"""All fault trials, with counts by class.
+
+python -m faults.campaign [inputs N] [kills N] [seed N] [environment] [soak N]
+"""
 
 import os
 import shutil
@@ -85,6 +88,8 @@ def main() -> None:
             results = []
             for step, moment in kitchen.moments(count, seed):
                 results.append((f"{step.name} {moment}", kitchen.trial(step, moment)))
+                if results[-1][1]:
+                    print(f"  {results[-1]}", flush=True)
                 if len(results) % 50 == 0:
                     print(f"  {len(results)} signals, {sum(bool(wrong) for _, wrong in results)} wrong", flush=True)
             failures += disturbed("signals", results)

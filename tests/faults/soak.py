@@ -1,5 +1,6 @@
 """A training of very many short epochs: memory, open files, threads and processes stay flat."""
 
+import re
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ class Sample(NamedTuple):
     """What the processes of a training hold together.
 
     Attributes:
-        memory: bytes in memory.
+        memory: bytes in memory; what several share is counted once (Pss).
         files, threads, processes: number of open files, threads and processes.
     """
 
@@ -31,11 +32,10 @@ def sample(session: int) -> Sample:
     for pid in session_of(session):
         try:
             folder = Path(f"/proc/{pid}")
-            pages = int((folder / "statm").read_text().split()[1])
-            found.append(
-                (4096 * pages, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir())), 1)
-            )
-        except OSError:
+            memory = 1024 * int(re.search(r"^Pss: +([0-9]+)", (folder / "smaps_rollup").read_text(), re.MULTILINE)[1])
+            files, threads = (len(list((folder / name).iterdir())) for name in ("fd", "task"))
+            found.append((memory, files, threads, 1))
+        except (OSError, TypeError):
             continue
     return Sample(*map(sum, zip(*found))) if found else Sample(0, 0, 0, 0)
 
