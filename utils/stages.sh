@@ -24,7 +24,8 @@ _check_folder() {
   [[ $2 != *JOB* ]] || _refuse "$1 '$2' has JOB in it, which stands for the number of a job: choose another name"
   [[ $2 =~ ^[[:print:]]+$ && ${#2} -le 200 ]] || _refuse "$1 takes a name of at most 200 letters that can be printed"
 }
-[ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
+exp=${exp%/}
+[ -z "$exp" ] || [[ $exp == exp/?* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
 for _name in data exp initial_model first_labels musan rirs_noises conf; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done

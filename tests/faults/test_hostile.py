@@ -86,6 +86,11 @@ def test_8_values_that_lead_elsewhere_are_refused(tree, words, said):
     assert nobody_was_let_in(tree)
 
 
+def test_a_name_may_end_in_a_slash(tree):
+    words = ["--dry-run", "--stage", "7", "--set", "cluster.num_clusters=4", "--exp", "exp/x/"]
+    assert chain.run(tree, *words).stdout.endswith("everything is in exp/x\n")
+
+
 def test_ids_of_any_kind_go_through_jobs_as_they_are(tree, tiny):
     """Those of a table, through splitting, packing and merging, with the words of the script as strange as they are."""
     wav = next(iter(read_table(tiny / "train/wav.scp").values()))
