@@ -102,6 +102,7 @@ def test_3_embeddings_are_compared_with_their_checksum_whenever_they_are_read(tm
         read_embeddings(tmp_path / "embedding.scp")
 
 
+@pytest.mark.slow
 def test_4_a_second_training_in_a_folder_is_refused_and_a_killed_one_goes_on(tmp_path, tiny, script):
     words = dino_arguments(tiny, tmp_path / "dino", "checkpoint_minutes=0", "workers=0")
     hold = Hold(tmp_path / "hold", 2)
@@ -231,6 +232,7 @@ def test_7_unpacking_that_was_killed_anywhere_ends_with_all_files(tmp_path, ther
     assert number > 5
 
 
+@pytest.mark.slow
 def test_9_one_rank_without_a_launcher_is_refused(tmp_path, tiny, script):
     for changes in (
         {"RANK": "1"},

@@ -44,6 +44,7 @@ def nobody_was_let_in(tree):
     return not list(tree.rglob("PWNED"))
 
 
+@pytest.mark.slow
 def test_8_values_with_the_signs_of_a_shell_are_names(tree):
     strange = f"exp/it's$({RUN});{RUN};`{RUN}`*&|x"
     words = [word for setting in SMALL for word in ("--set", f"dino.{setting}")]
