@@ -69,33 +69,41 @@ def describe(holder: dict[str, Any]) -> str:
 
 def _taken(path: Path, wait: bool, elsewhere: str) -> "_Lock":
     """The lock, once nobody else holds it."""
-    said = False
-    seen, seen_at = None, time.monotonic()  # a counter of another machine, and when it was new
+    watch, said = _Watch(), False
     while True:
         lock = _Lock(path)
-        if lock.fresh:
-            holder, alive = lock.read(), not lock.locked and not lock.without_locks
-            if not alive and holder and not lock.dead_here(holder):
-                if holder != seen:
-                    alive, seen, seen_at = seen is not None, holder, time.monotonic()
-                    doubtful = True
-                else:
-                    doubtful = time.monotonic() - seen_at < SILENCE
-            else:
-                doubtful = False
-            if not alive and not doubtful:
-                lock.hold()
-                return lock
-            if alive and not wait:
-                lock.close()
-                raise RecipeError(
-                    f"{path.parent}: in use by {describe(holder)}. Wait until it ends or stop it, or {elsewhere}"
-                )
-            if not said:
-                log.info("%s: %s: %s", path.parent, "waiting for" if alive else "is it alive?", describe(holder))
-                said = True
+        state = watch.state(lock) if lock.fresh else "removed"
+        if state == "free":
+            lock.hold()
+            return lock
+        who = describe(lock.read())
         lock.close()
+        if state == "held" and not wait:
+            raise RecipeError(f"{path.parent}: in use by {who}. Wait until it ends or stop it, or {elsewhere}")
+        if state != "removed" and not said:
+            log.info("%s: %s: %s", path.parent, "waiting for" if state == "held" else "does it still live?", who)
+            said = True
         time.sleep(PAUSE)
+
+
+class _Watch:
+    """Looks at a lock again and again, until it is known whether a holder on another machine lives."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Any] = {}  # what the holder wrote last
+        self.since = 0.0
+
+    def state(self, lock: "_Lock") -> str:
+        """free, held, or doubtful: look again."""
+        if not lock.locked and not lock.without_locks:
+            return "held"
+        holder = lock.read()
+        if not holder or lock.dead_here(holder):
+            return "free"
+        if holder != self.seen:
+            known, self.seen, self.since = bool(self.seen), holder, time.monotonic()
+            return "held" if known else "doubtful"
+        return "free" if time.monotonic() - self.since >= SILENCE else "doubtful"
 
 
 class _Lock:
