@@ -96,7 +96,8 @@ def read_columns(path: str | Path) -> tuple[Column, Column]:
     """
     data: Array
     try:
-        data = np.memmap(path, np.uint8, mode="r")
+        # Opening a pipe would wait for its writer; read_table refuses one.
+        data = np.memmap(path, np.uint8, mode="r") if Path(path).is_file() else np.zeros(0, np.uint8)
     except (OSError, ValueError):  # missing, or empty
         data = np.zeros(0, np.uint8)
     ends, blanks = _find_bytes(data, b"\n"), _find_bytes(data, b" \t")
