@@ -87,5 +87,5 @@ def test_places_are_those_of_torchrun_or_refused(monkeypatch, variables, places)
     if places is not None:
         assert read_places() == places
         return
-    with pytest.raises(RecipeError, match="in the environment.*start with torchrun, or `unset RANK"):
+    with pytest.raises(RecipeError, match=r"in the environment.*start with torchrun, or `unset RANK"):
         read_places()

@@ -37,7 +37,7 @@ def prepare(processes, tmp_path):
 
     def run(scale, **changes):
         chosen = settings(f"scale={scale}")
-        stamp = Stamp(tmp_path / "out/stamp.json", {"dlglc": chosen}, [])
+        stamp = Stamp(tmp_path / "out/stamp.json", {"dlglc": chosen}, [], [tmp_path / "out/model.pt"])
         return prepare_run(options(tmp_path / "out", **changes), chosen, stamp, processes)
 
     return run
