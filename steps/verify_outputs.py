@@ -25,6 +25,8 @@ def main() -> None:
     args = parser.parse_args()
 
     result = verify(args.folders)
+    if not result.files and not result.unknown and not result.wrong:
+        raise RecipeError(f"{' '.join(map(str, args.folders))}: no finished output here: check the folders")
     if result.unknown:
         log.info("%d outputs have no checksum: version 0.2 wrote none", result.unknown)
     if result.wrong:
