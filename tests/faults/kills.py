@@ -113,7 +113,7 @@ class Kitchen:
             return f"{first.left} processes were left"
         if first.hung:
             return "it hung"
-        if first.traced:
+        if first.traced and not stopped_while_loading(first):
             return f"a traceback: {first.text[-600:]}"
         again = self.run(step)
         if again.status or again.left:
@@ -138,6 +138,11 @@ class Kitchen:
             else:
                 places = events[step.name]
                 yield step, Moment(event=places[turn % len(places)], sent=sent)
+
+
+def stopped_while_loading(ended: Ended) -> bool:
+    """True if Ctrl-C came while Python loaded modules: its traceback is Python's own, before the script's first line."""
+    return ended.text.rstrip().endswith("KeyboardInterrupt") and "<frozen importlib" in ended.text
 
 
 def contents(folder: Path) -> dict[str, object]:
