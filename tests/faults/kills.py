@@ -141,8 +141,8 @@ class Kitchen:
 
 
 def stopped_while_loading(ended: Ended) -> bool:
-    """True if Ctrl-C came while Python loaded modules: its traceback is Python's own, before the script's first line."""
-    return ended.text.rstrip().endswith("KeyboardInterrupt") and "<frozen importlib" in ended.text
+    """True if Ctrl-C came while Python loaded modules: its traceback is Python's own, before the script's main()."""
+    return ended.text.rstrip().endswith("KeyboardInterrupt") and "console.run(main)" not in ended.text
 
 
 def contents(folder: Path) -> dict[str, object]:
