@@ -100,11 +100,13 @@ def recorded_hash(path: Path, wholly: bool = False) -> str | None:
     Raises:
         RecipeError: the file is not what was written (see damage).
     """
-    for name in RECORDS:
-        mark = (read_record(path.with_name(name)) or {}).get("outputs", {}).get(path.name)
+    for record in (path.with_name(name) for name in RECORDS):
+        mark = (read_record(record) or {}).get("outputs", {}).get(path.name)
         if mark:
             if wrong := damage(path, mark, wholly):
-                raise RecipeError(f"{wrong}: run the stage that writes it again")
+                raise RecipeError(
+                    f"{wrong}: run the stage that writes it again; if the change is meant, remove {record}"
+                )
             return str(mark["sha256"])
     return None
 
