@@ -38,14 +38,14 @@ def write_trials(tiny: Path) -> None:
     (tiny / "trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in pairs))
 
 
-def inputs(count: int, top: Path) -> int:
+def inputs(count: int, top: Path, seed: int) -> int:
     """Mutated inputs, `count` in all; returns the number of failures."""
     total: dict[str, Counter[str]] = {}
     said: list[str] = []
     for name, reader in READERS.items():
         folder = top / f"inputs-{name.replace(' ', '-')}"
         folder.mkdir()
-        counts, failures = mutated(name, -(-count // len(READERS)), folder)
+        counts, failures = mutated(name, -(-count // len(READERS)), folder, seed)
         total.setdefault(reader.kind, Counter()).update(counts)
         said += failures
     print(f"{'inputs':12}" + "".join(f"{name:>11}" for name in CLASSES))
@@ -78,7 +78,7 @@ def main() -> None:
     try:
         if "inputs" in words:
             started = time.monotonic()
-            failures += inputs(number("inputs", 21000), top)
+            failures += inputs(number("inputs", 21000), top, number("seed", 0))
             print(f"inputs took {time.monotonic() - started:.0f} s", flush=True)
         if {"kills", "environment", "soak"} & set(words):
             kitchen = make_kitchen(top)
