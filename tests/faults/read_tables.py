@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from dlglc import provenance
 from dlglc.data.arks import read_embeddings, write_embeddings
 from dlglc.data.audio import Recordings, packed_wav
 from dlglc.data.columns import read_columns
+from dlglc.data.packing import Packer, PackOptions, write_tables
 from dlglc.data.tables import read_table, read_trials, write_table
 from dlglc.extras import calibration
 from dlglc.provenance import Stamp
@@ -156,6 +158,31 @@ def judge_foreign_embeddings(path: Path, data: bytes) -> None:
 def make_foreign_embeddings(folder: Path) -> Path:
     write_embeddings(folder, IDS, VECTORS)
     return folder / "embedding.ark"
+
+
+def pack(folder: Path) -> Packer:
+    """A packer of the folder's three recordings, and its unfinished record."""
+    options = PackOptions(min_seconds=0.01)
+    return Packer(Recordings(folder, RATE, probe=False), {}, folder / "out", options)
+
+
+def make_journal(folder: Path) -> Path:
+    """Packing that was stopped before its tables were written."""
+    (folder / "out").mkdir()
+    for i in range(3):
+        soundfile.write(folder / f"{i}.wav", sound(i), RATE)
+    write_table(folder / "wav.scp", {f"u{i}": str(folder / f"{i}.wav") for i in range(3)})
+    pack(folder).pack(Stamp(folder / "out/packing.json", {}, []))
+    return folder / "out/packing.jsonl"
+
+
+def judge_journal(path: Path, data: bytes) -> None:
+    """Whatever the journal says, the ark has the recordings, at the places that are noted."""
+    entries = pack(path.parents[1]).pack(Stamp(path.with_name("packing.json"), {}, []))
+    write_tables(entries, path.parent, RATE, path.with_name("wav.ark"))
+    recordings = Recordings(path.parent, RATE)
+    agree(list(recordings.ids), lambda: IDS[:3])
+    agree([recordings.read(i).tolist() for i in range(3)], lambda: [sound(i).tolist() for i in range(3)])
 
 
 # --- settings and records ---------------------------------------------------------------------------------------------

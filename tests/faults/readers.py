@@ -42,6 +42,7 @@ READERS = {
     "settings": Reader("settings", read_tables.make_settings, read_tables.judge_settings),
     "stamp.json": Reader("records", read_tables.make_stamp, read_tables.judge_stamp),
     "metrics.jsonl": Reader("records", read_tables.make_metrics, read_tables.judge_metrics),
+    "packing.jsonl": Reader("records", read_tables.make_journal, read_tables.judge_journal),
     "calibration": Reader("records", read_tables.make_calibration, read_tables.judge_calibration),
     "model.pt": Reader("models", read_models.make_model, read_models.judge_model),
     "model.pt of 0.2": Reader("models", read_models.make_unsealed_model, read_models.judge_model),

@@ -6,6 +6,7 @@ A journal has a line for each recording that is done: an interrupted run goes on
 import errno
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -97,7 +98,7 @@ class Packer:
 
             def note(entry: Entry) -> None:
                 ark.flush()
-                journal.write(json.dumps(entry, ensure_ascii=False) + "\n")
+                journal.write(journal_line(entry))
                 journal.flush()
 
             for i in [i for i, entry in enumerate(entries) if entry["reason"]]:  # somebody may have mended them
@@ -175,14 +176,8 @@ class Packer:
         row: dict[str, int] = {}
         size, length, end = self.ark.stat().st_size, 0, 0
         for line in self.journal.read_bytes().splitlines(keepends=True):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                entry = json.loads(line)
-                good = {"id", "reason", "utts", "seconds", "notes"} <= entry.keys() and end <= entry["end"] <= size
-            except (ValueError, TypeError, AttributeError, KeyError):
-                good = False
-            if not good:
+            entry = read_journal_line(line)
+            if not entry or not end <= entry["end"] <= size:
                 break
             if entry["id"] in row:  # it could not be used at first
                 entries[row[entry["id"]]] = entry
@@ -195,6 +190,21 @@ class Packer:
         os.truncate(self.ark, end)
         os.truncate(self.journal, length)
         return entries
+
+
+def journal_line(entry: Entry) -> str:
+    """A line of the journal: CRC-32 and JSON of the entry."""
+    text = json.dumps(entry, ensure_ascii=False)
+    return f"{zlib.crc32(text.encode()):08x} {text}\n"
+
+
+def read_journal_line(line: bytes) -> Entry:
+    """The entry in a line of the journal; empty if the line is not whole."""
+    code, _, text = line.partition(b" ")
+    if not text.endswith(b"\n") or code != b"%08x" % zlib.crc32(text[:-1]):
+        return {}
+    entry: Entry = json.loads(text)
+    return entry
 
 
 def check_in_place(recordings: Recordings, min_seconds: float) -> list[Entry]:
