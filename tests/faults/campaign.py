@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from faults.environment import on_full_disk, with_small_files
+from faults.environment import on_full_disk, on_read_only_disk, with_small_files
 from faults.forks import warm_up
 from faults.inputs import CLASSES, GOOD, mutated
 from faults.kills import Kitchen
@@ -97,9 +97,10 @@ def main() -> None:
         if "environment" in words:
             failures += disturbed("limits of the size of files", list(with_small_files(kitchen)))
             if os.geteuid() == 0:
+                failures += disturbed("read-only disks", list(on_read_only_disk(kitchen)))
                 failures += disturbed("full disks", list(on_full_disk(kitchen)))
             else:
-                print("full disks: left out, as only root may mount one")
+                print("full and read-only disks: left out, as only root may mount one")
         if "soak" in words:
             samples, wrong = soak(top / "tiny", top / "soak", number("soak", 2000))
             failures += disturbed("soak", [(f"{number('soak', 2000)} epochs", wrong)])

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from faults.kills import Kitchen, Step
@@ -39,11 +40,30 @@ def used(folder: Path) -> int:
 
 def on_full_disk(kitchen: Kitchen) -> Iterator[tuple[str, str]]:
     """Every step on a disk (tmpfs) with room for a share of its output. Needs root."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", kitchen.work], check=True)
-    try:
+    with small_disk(kitchen):
         for step in kitchen.steps:
             for share in SHARES:
                 yield f"{step.name} with room for {share:.0%}", _full(kitchen, step, share)
+
+
+def on_read_only_disk(kitchen: Kitchen) -> Iterator[tuple[str, str]]:
+    """Every step on a disk that cannot be written to. Needs root."""
+
+    def remount(how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", kitchen.work], check=True)
+
+    with small_disk(kitchen):
+        for step in kitchen.steps:
+            wrong = kitchen.trial(step, before=lambda: remount("ro"), after=lambda: remount("rw"))
+            yield f"{step.name} on a read-only disk", wrong
+
+
+@contextmanager
+def small_disk(kitchen: Kitchen) -> Iterator[None]:
+    """A disk of 64 MiB as the place where steps work."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", kitchen.work], check=True)
+    try:
+        yield
     finally:
         subprocess.run(["umount", "-l", kitchen.work], check=True)
 
