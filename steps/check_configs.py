@@ -42,6 +42,8 @@ def main() -> None:
                 f"--set {word}: write IDEA.KEY=VALUE, where IDEA is the name of a file in conf/: "
                 f"{', '.join(SCHEMAS)}{nearest(idea, SCHEMAS)}"
             )
+    for idea in sorted({word.partition(".")[0] for word in args.set} - {path.stem for path in args.configs}):
+        load_settings(SCHEMAS[idea], None, [word for word in args.set if word.startswith(f"{idea}.")])
     for path in args.configs:
         if path.stem not in SCHEMAS:
             names = ", ".join(f"{idea}.yaml" for idea in SCHEMAS)

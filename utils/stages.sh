@@ -95,7 +95,8 @@ _add_settings() {
 fbank_settings=() dino_settings=() cluster_settings=() dlglc_settings=() backend_settings=()
 for _idea in fbank dino cluster dlglc backend; do _add_settings "${_idea}_settings" --config "$_idea"; done
 training_options=(--seed "$seed" --noise "$data/noise" --rirs "$data/rirs")
-for _idea in fbank augment; do _add_settings training_options "--$_idea-config" "$_idea"; done
+_add_settings training_options --augment-config augment
+_add_settings dino_settings --fbank-config fbank # a round has the features of the encoder that it starts from
 
 _all_files=() _all_words=()
 for _idea in fbank augment dino cluster dlglc backend; do _all_files+=("$(settings_file "$_idea")"); done

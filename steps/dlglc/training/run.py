@@ -63,6 +63,8 @@ def train(
         RecipeError: as prepare_run and Trainer.train.
     """
     processes = Processes(options.device)
+    if settings.input == "feats" and (options.noise or options.rirs):
+        log.warning("input: feats: --noise and --rirs are not used: only waveforms can be augmented (input: wav)")
     if prepare_run(options, settings, stamp, processes):
         set_seed(seed)
         task = make_task(processes)

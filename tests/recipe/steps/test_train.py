@@ -178,7 +178,15 @@ def test_features_from_an_ark_train_too(tiny, script, tmp_path):
         (data / name).write_text((tiny / "train" / name).read_text())
     (data / "feats.scp").write_text((tmp_path / "feats/feats.scp").read_text())
     script(
-        "steps/train_dino.py", data, tmp_path / "dino", "--set", *SMALL, "input=feats", "epochs=1", "average_epochs=1"
+        "steps/train_dino.py",
+        data,
+        tmp_path / "dino",
+        "--set",
+        *SMALL,
+        "input=feats",
+        "epochs=1",
+        "average_epochs=1",
+        "freeze_last_epochs=0",
     )
     script("steps/extract_embeddings.py", tmp_path / "dino/model.pt", data, tmp_path / "embeddings")
     assert len((tmp_path / "embeddings/embedding.scp").read_text().splitlines()) == 24

@@ -94,7 +94,7 @@ class DinoSettings(TrainingSettings):
                 "long_seconds",
                 "short_crops",
             )
-        if 0 < self.epochs < self.freeze_last_epochs:
+        if 0 < self.epochs <= self.freeze_last_epochs:
             raise Clash(
                 "freeze_last_epochs",
                 f"the prototypes would never be trained (epochs: {self.epochs}): lower it, or train longer",
