@@ -2,8 +2,8 @@
 """How much is lost if speech comes as long recordings? The same speech twice: as utterances, and joined with pauses.
 
 Reads   SOURCE, Kaldi-style directories train and eval with wav.scp (paths relative to SOURCE), utt2spk, utt2sess.
-Writes  OUT_DIR/given/SESSION/UTTERANCE.ogg (links), OUT_DIR/joined/SESSION-N.flac: the utterances of a session in order,
-        with pauses of 0.7 to 2.5 s of near silence between them, a new file after 20 minutes of speech.
+Writes  OUT_DIR/given/SESSION/UTTERANCE.ogg (links), OUT_DIR/joined/SESSION-N.flac: the utterances of each session in
+        order, with 0.7 to 2.5 s of near silence between them, a new file after 20 minutes of speech.
         OUT_DIR/held_out/SPEAKER/SESSION/UTTERANCE.ogg (links): eval, for --held-out.
 
 Run with the files as they were given and with the joined ones (about half an hour each on one core):

@@ -192,7 +192,7 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
     floor = WITHIN_FLOOR * max(np.trace(total) / count / d, 1e-30)
     within = at_least(scatter_within / count, floor)
     means = sums / sizes[:, None]
-    between = means.T @ means / len(sizes)
+    between: Array = means.T @ means / len(sizes)
     n = sizes[:, None]
     likelihoods = []
     for _ in range(iterations):
@@ -215,7 +215,7 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
 
 def at_least(covariance: Array, floor: float) -> Array:
     """The covariance, (d, d), with a variance of `floor` or more in every direction."""
-    variances, directions = eigh(covariance)
+    variances, directions = np.linalg.eigh(covariance)
     if variances[0] >= floor:
         return covariance
     raised: Array = (directions * np.maximum(variances, floor)) @ directions.T
