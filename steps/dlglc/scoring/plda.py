@@ -192,12 +192,12 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
     floor = WITHIN_FLOOR * max(np.trace(total) / count / d, 1e-30)
     within = at_least(scatter_within / count, floor)
     means = sums / sizes[:, None]
-    between: Array = means.T @ means / len(sizes)
+    between = means.T @ means / len(sizes)
     n = sizes[:, None]
     likelihoods = []
     for _ in range(iterations):
-        psi, basis = eigh(between, within)  # basis' W basis = I, basis' B basis = diag(psi)
-        psi = np.maximum(psi, 0)
+        ratios, basis = eigh(between, within)  # basis' W basis = I, basis' B basis = diag(ratios)
+        psi: Array = np.maximum(ratios, 0)
         back = basis.T @ within  # inverse of basis
         s, t = sums @ basis, basis.T @ total @ basis
         covariance = psi / (1 + n * psi)  # of y of every class given its vectors; diagonal
