@@ -201,6 +201,7 @@ def test_the_environment_is_made_from_the_requirements(root):
         if "==" in line
     }
     known = {"yaml": "pyyaml", "sklearn": "scikit-learn", "espeakng_loader": "espeakng-loader"}
+    known |= {"tensorboardX": "tensorboardx"}
     local = {p.stem for p in [*root.glob("local/*.py"), *root.glob("steps/*.py")]} | {"dlglc"}
     for path in [*root.glob("steps/**/*.py"), *root.glob("local/*.py")]:
         for name in re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE):

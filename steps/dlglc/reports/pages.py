@@ -14,7 +14,7 @@ from .comparison import Evaluation, comparison_rows, differences, overview, read
 from .markdown import markdown_table
 from .plots import DINO_FIGURES, plot_dino, plot_rounds
 from .records import describe_origin, read_experiment, read_json, read_lines, systems_of
-from .tables import describe_data, results_table, training_section, trial_list
+from .tables import describe_data, left_out, results_table, training_section, trial_list
 from .unlabelled import unlabelled_section
 
 
@@ -34,16 +34,17 @@ def experiment_page(exp_dir: Path, data: Path | None) -> str:
         if scored
         else []
     )
-    table = results_table(records) if records else unlabelled[1]
+    table = results_table(records) if scored else unlabelled[1]
     results = [
         "EER and minDCF are on the evaluation trials. True speakers are used for this report only. NMI and purity are "
         "those of the clusters of the system's embeddings of the training set.",
         table,
+        *left_out(exp_dir),
     ]
     parts = [
         f"# Results of {exp_dir}",
         describe_origin() + describe_data(data),
-        *(results if records else []),
+        *(results if scored else []),
         *unlabelled,
         *(section for directory in systems_of(exp_dir) for section in training_section(directory)),
     ]

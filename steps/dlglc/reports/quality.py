@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from ..arrays import Array
 from ..rounds.loss import CORRECTED, DROPPED, KEPT
+from ..rounds.records import read_record
 
 
 def cluster_quality(clusters: list[str], speakers: list[str]) -> dict[str, float]:
@@ -86,8 +87,7 @@ def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[
     speaker_of = counts.argmax(1)
     lines = []
     for file in sorted(gate_dir.glob("epoch*.npz")):
-        with np.load(file, allow_pickle=False) as record:
-            decision, target = record["decision"], record["target"]
+        decision, target, _ = read_record(file)
         before, after = speaker_of[labels] == speakers, speaker_of[target] == speakers
         kept, corrected, dropped = decision == KEPT, decision == CORRECTED, decision == DROPPED
         lines.append(

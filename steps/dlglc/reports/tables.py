@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from .markdown import markdown_table, record_table
-from .records import read_lines
+from .records import read_lines, stale_scores
 
 
 def trial_list(data: Path | None, backend: str) -> str | None:
@@ -23,6 +23,18 @@ def results_table(records: list[dict[str, Any]]) -> str:
         row += ["–" if r[key] is None else f"{r[key]:.3f}" for key in ("nmi", "purity")]
         rows.append([*row, str(r["epochs"]), f"{r['train_seconds']:.0f}"])
     return markdown_table(head, rows, left=2)
+
+
+def left_out(exp_dir: Path) -> list[str]:
+    """A paragraph on the scores that are left out because something before them has changed; empty if there are none."""
+    stale = stale_scores(exp_dir)
+    if not stale:
+        return []
+    lines = [f"- {name}: {reason}" for name, reason in stale.items()]
+    return [
+        "Left out, because something that they were made from has changed since (stages 4 to 6 make them again):",
+        "\n".join(lines),
+    ]
 
 
 def training_section(directory: Path) -> list[str]:

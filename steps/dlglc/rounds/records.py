@@ -1,15 +1,43 @@
 """The records of every utterance in an epoch: loss, decision, target."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..training.distributed import Processes
 from .gate import log_losses
 from .loss import CORRECTED, DROPPED, KEPT, GatedLoss
 
 FIELDS = ("losses", "decision", "target")
+DECISIONS = {"kept": KEPT, "corrected": CORRECTED, "dropped": DROPPED}
+
+
+class SavedRecord(NamedTuple):
+    """The records of an epoch in its file.
+
+    Attributes:
+        decision: (N,) int8, 0 dropped, 1 kept, 2 corrected.
+        target: (N,) int32, cluster.
+        log_loss: (N,) float32, ln(loss).
+    """
+
+    decision: Array
+    target: Array
+    log_loss: Array
+
+
+def record_file(gate_dir: Path, epoch: int) -> Path:
+    """The file of an epoch, from 1."""
+    return gate_dir / f"epoch{epoch:02d}.npz"
+
+
+def read_record(path: Path) -> SavedRecord:
+    """Read what EpochRecords.save wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return SavedRecord(file["decision"], file["target"], file["log_loss"])
 
 
 class EpochRecords:
@@ -43,10 +71,10 @@ class EpochRecords:
     def shares(self) -> dict[str, float]:
         """Shares of kept, corrected and dropped labels."""
         counts = torch.bincount(self.decision.long(), minlength=3).double() / len(self.decision)
-        return {"kept": float(counts[KEPT]), "corrected": float(counts[CORRECTED]), "dropped": float(counts[DROPPED])}
+        return {name: float(counts[code]) for name, code in DECISIONS.items()}
 
     def save(self, path: Path) -> None:
-        """Write epochNN.npz: decision (0 dropped, 1 kept, 2 corrected), target (cluster), log_loss."""
+        """Write epochNN.npz, which read_record reads."""
         path.parent.mkdir(exist_ok=True)
         np.savez_compressed(
             path,

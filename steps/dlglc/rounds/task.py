@@ -19,7 +19,7 @@ from ..training.task import Figures, Task
 from .classifier import AamSoftmax
 from .gate import GateDecision, decide_gate
 from .loss import dlglc_loss
-from .records import EpochRecords
+from .records import DECISIONS, EpochRecords, read_record, record_file
 
 GATE_MESSAGES = {
     "previous": "the mixture's densities do not cross between its means; the threshold of an earlier epoch is used",
@@ -141,7 +141,7 @@ class DlgLc(Task):
     def end_epoch(self, epoch: int) -> Figures:
         self.records.gather()
         if self.processes.first:
-            self.records.save(self.gate_dir / f"epoch{epoch + 1:02d}.npz")
+            self.records.save(record_file(self.gate_dir, epoch + 1))
         shares = self.records.shares()
         gated = math.isfinite(self.gate.threshold)
         if gated and shares["kept"] > 0.999:
@@ -152,6 +152,15 @@ class DlgLc(Task):
         mixture = {f"mixture_{name}": values for name, values in (self.gate.mixture or {}).items()}
         threshold = math.exp(self.gate.threshold) if gated else None
         return {"gate": self.gate.how, "threshold": threshold, **mixture, **shares}
+
+    def histograms(self, epoch: int) -> dict[str, Array]:
+        """ln(loss) of all labels, and of those that were kept, corrected and dropped. Empty if nobody kept the record."""
+        file = record_file(self.gate_dir, epoch + 1)
+        if not file.exists():
+            return {}
+        record = read_record(file)
+        parts = {f"log_loss_{name}": record.log_loss[record.decision == code] for name, code in DECISIONS.items()}
+        return {name: values for name, values in {"log_loss": record.log_loss, **parts}.items() if len(values)}
 
     def final_state(self) -> dict[str, torch.Tensor]:
         """The mean of the encoders of the last average_epochs epochs."""

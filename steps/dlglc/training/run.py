@@ -1,6 +1,7 @@
 """One training from beginning to end: what both trainers do around the loop."""
 
 import random
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from .options import TrainingOptions
 from .task import State, Task
 from .trainer import Trainer
 
-RUN_FILES = ("model.pt", "checkpoint.pt", "metrics.jsonl")
+RUN_FILES = ("model.pt", "checkpoint.pt", "metrics.jsonl", "gate", "tensorboard")
 
 
 def open_augmenter(settings: AugmentSettings, options: TrainingOptions, sample_rate: int) -> Augmenter | None:
@@ -111,8 +112,10 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
 
 
 def discard(out_dir: Path, names: Iterable[str]) -> None:
-    """Remove the files of an earlier run."""
+    """Remove the files and folders of an earlier run."""
     for name in names:
+        if (out_dir / name).is_dir():
+            shutil.rmtree(out_dir / name)
         (out_dir / name).unlink(missing_ok=True)
 
 

@@ -17,6 +17,7 @@ from ..errors import RecipeError
 from ..settings.schema import TrainingSettings
 from .checkpoint import Position, Sums, load_checkpoint, save_checkpoint
 from .distributed import Processes
+from .events import Events
 from .optimiser import build_optimiser, clip_each, learning_rate
 from .progress import Clock, Metrics
 from .task import Task
@@ -31,7 +32,7 @@ class Trainer:
     is a forward and a backward pass. More parts need less memory.
 
     A resumed run continues at the step of the last checkpoint. On a CPU it ends with the same bits as a run that was
-    never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl.
+    never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl, and its figures to OUT_DIR/tensorboard.
 
     Args:
         task: loss and state.
@@ -70,7 +71,7 @@ class Trainer:
                 passed.
         """
         self.resume()
-        metrics = Metrics(self.out_dir, self.position.epoch)
+        metrics, events = Metrics(self.out_dir, self.position.epoch), None
         for epoch in range(self.position.epoch, self.settings.epochs):
             first_step = self.position.step
             self.clock.begin_epoch()
@@ -79,6 +80,9 @@ class Trainer:
             figures = self.epoch_figures(epoch, first_step)
             left = self.clock.seconds_left((epoch + 1) * self.steps)
             line = metrics.add(figures, self.settings.epochs, left, write=self.processes.first)
+            if self.processes.first:
+                events = events or Events(self.out_dir, metrics.before(epoch), self.task.histograms)
+                events.add(line)
             self.task.check_epoch(epoch, line)
             self.sums = {}
             self.checkpoint(Position(epoch + 1, 0))

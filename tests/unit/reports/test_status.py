@@ -6,7 +6,8 @@ import time
 import pytest
 
 from dlglc.provenance import Stamp
-from dlglc.reports.status import RECENT, changed_settings, last_line, reasons, status
+from dlglc.reports.staleness import reasons
+from dlglc.reports.status import RECENT, changed_settings, last_line, status
 
 SETTINGS = {"dino": {"epochs": 3, "head": {"outputs": 8}}, "fbank": {"num_mel_bins": 80}}
 

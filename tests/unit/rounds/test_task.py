@@ -172,3 +172,19 @@ def test_decisions_of_an_epoch_are_counted_once_each(make):
             for name, kind in (("kept", KEPT), ("corrected", CORRECTED), ("dropped", DROPPED)):
                 assert figures[name] == np.mean(record["decision"] == kind)
     assert task.records.losses.tolist() == [0.0] * 8  # the next epoch's are empty
+
+
+def test_the_histograms_of_an_epoch_are_those_of_its_record(make):
+    task = make("correction.confidence=0.0")
+    for epoch in range(5):
+        run_epoch(task, epoch)
+    parts = {"log_loss_kept": KEPT, "log_loss_corrected": CORRECTED, "log_loss_dropped": DROPPED}
+    for epoch in range(5):
+        found = task.histograms(epoch)
+        with np.load(task.gate_dir / f"epoch0{epoch + 1}.npz") as record:
+            np.testing.assert_array_equal(found["log_loss"], record["log_loss"])
+            for name, kind in parts.items():
+                expected = record["log_loss"][record["decision"] == kind]
+                np.testing.assert_array_equal(found.get(name, []), expected)
+    (task.gate_dir / "epoch05.npz").unlink()
+    assert task.histograms(4) == {}
