@@ -38,7 +38,8 @@ systems=         # that stage 6 scores; empty = mfcc, untrained, dino and the ro
 seed=0           # of everything that is drawn
 cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
 nj=auto          # parallel jobs over utterances; auto = one per core
-ngpu=auto        # GPUs of a training; auto = all of this machine, 0 = CPU
+ngpu=auto        # GPUs of a training; auto = all of this machine, 0 = CPU; through Slurm, give a number
+device=auto      # of the models; auto = cuda if ngpu is above 0, else cpu. With cpu, a training has ngpu processes
 num_nodes=1      # nodes of a training, each with ngpu GPUs; more than one through Slurm only
 max_hours=       # after which a training stops, with a checkpoint, for queues with a limit; the same command goes on
 overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
@@ -54,16 +55,18 @@ check_settings
 # Arrows of the pipeline that several stages draw.
 embed() { # SYSTEM SET; a system without a model brings its embeddings with it
   [ -f "$exp/$1/model.pt" ] || [ ! -f "$exp/$1/$2/embedding.scp" ] || return 0
-  map --gpu "$((ngpu > 0))" "$data/$2" "$exp/$1/$2" embedding.scp steps/extract_embeddings.py "$exp/$1/model.pt"
+  map "${model_jobs[@]}" "$data/$2" "$exp/$1/$2" embedding.scp steps/extract_embeddings.py --device "$device" \
+    "$exp/$1/model.pt"
 }
 make_clusters() { # SYSTEM [SYSTEM-BEFORE]
   local out=$exp/$1/clusters
-  job "$exp/$1/log/cluster.log" steps/cluster.py "${cluster_settings[@]}" --seed "$seed" \
+  job --gpu "$((gpus > 0))" "$exp/$1/log/cluster.log" steps/cluster.py "${cluster_settings[@]}" --seed "$seed" --device "$device" \
     "$exp/$1/train/embedding.scp" "$out"
   if has_truth; then
     here steps/cluster_quality.py "$out/utt2cluster" "$data/train/utt2spk.truth" "$out/quality.json"
   else
-    job "$exp/$1/log/assess.log" steps/assess_clusters.py "${cluster_settings[@]}" --seed "$seed" --data "$data/train" \
+    job --gpu "$((gpus > 0))" "$exp/$1/log/assess.log" steps/assess_clusters.py "${cluster_settings[@]}" --seed "$seed" \
+      --device "$device" --data "$data/train" \
       ${2:+--before "$exp/$2/clusters/utt2cluster"} "$exp/$1/train/embedding.scp" "$out"
   fi
 }

@@ -39,9 +39,23 @@ exp=${exp:-exp/${data#data/}}
 corpus_dir_given=$corpus_dir
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
-if [ "$ngpu" = auto ]; then
+if [ "$ngpu" = auto ] && [[ $cmd == *queue.pl* ]]; then # the jobs run elsewhere, and this machine may have no GPU
+  _most=$(sinfo --noheader --format=%G 2>/dev/null | grep -o 'gpu:[^(, ]*' | grep -o '[0-9]*$' | sort -n | tail -1 || true)
+  [ -z "$_most" ] ||
+    _refuse "the nodes of this Slurm have up to $_most GPUs: say how many a training takes: --ngpu $_most; or --ngpu 0, the CPU"
+  ngpu=0
+elif [ "$ngpu" = auto ]; then
   ngpu=$(if command -v nvidia-smi >/dev/null; then nvidia-smi -L | grep -c '^GPU' || true; else echo 0; fi)
 fi
+
+[[ $ngpu =~ ^[0-9]+$ ]] || _refuse "--ngpu takes auto or a whole number, not '$ngpu'"
+[ "$device" != auto ] || device=$([ "$ngpu" -eq 0 ] && echo cpu || echo cuda)
+[[ $device == cpu || $device == cuda ]] || _refuse "--device takes auto, cpu or cuda, not '$device'"
+[ "$device-$ngpu" != cuda-0 ] || _refuse "--device cuda needs --ngpu, the number of GPUs; this machine shows none"
+gpus=$([ "$device" = cpu ] && echo 0 || echo "$ngpu") # of a training
+# Each embedding job has one GPU, as long as there is one. More jobs than GPUs would only start up one after the other.
+model_jobs=(--gpu "$((gpus > 0))")
+[ "$gpus" -eq 0 ] || model_jobs+=(--nj "$((gpus * num_nodes))")
 
 read -ra _cmd <<<"$cmd"
 read -ra prepare_options <<<"$prepare"
@@ -63,14 +77,27 @@ $pack || pack_options=(--in-place)
 [ -z "$rirs_noises" ] || noise_options+=(--rirs-noises "$rirs_noises")
 [ -z "$initial_model" ] || dino_options=(--initial-model "$initial_model")
 
-_launch=()
-[ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
-if [ "$num_nodes" -gt 1 ]; then # a launcher per node; queue.pl says where they meet
-  [[ $cmd == *queue.pl* ]] || _refuse "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
-  _launch=(srun --kill-on-bad-exit=1 torchrun "--nnodes=$num_nodes" "--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
-  # The job's own bash fills in these three values.
+[ "$num_nodes" -le 1 ] || [[ $cmd == *queue.pl* ]] || _refuse "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
+
+# _launcher CORES: set _launch, the words before the script of a training.
+_launcher() {
+  _launch=()
+  [ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
+  [ "$num_nodes" -gt 1 ] || return 0
+  # A launcher per node. srun does not take the number of processors from sbatch. The job's own bash fills in the last
+  # three values; queue.pl says where the launchers meet.
+  _launch=(srun --kill-on-bad-exit=1 "--cpus-per-task=$1" utils/torchrun_node.sh "--nnodes=$num_nodes")
+  _launch+=("--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
   _launch+=(--rdzv_backend=c10d "--rdzv_id=\$SLURM_JOB_ID" "--rdzv_endpoint=\$MASTER_ADDR:\$MASTER_PORT")
-fi
+}
+
+# cores_of IDEA: the processors of a training on a node. On GPUs each process has its reading processes beside it.
+cores_of() {
+  local workers
+  if [ "$gpus" -eq 0 ]; then echo "$OMP_NUM_THREADS"; return; fi
+  workers=$(steps/check_configs.py --value "$1.workers" "${_all_words[@]}" "${_all_files[@]}")
+  echo $((gpus * (workers + 1)))
+}
 
 # --- settings: for each file of conf/, the options that hand it to a script -------------------------------------------
 
@@ -94,7 +121,7 @@ _add_settings() {
 }
 fbank_settings=() dino_settings=() cluster_settings=() dlglc_settings=() backend_settings=()
 for _idea in fbank dino cluster dlglc backend; do _add_settings "${_idea}_settings" --config "$_idea"; done
-training_options=(--seed "$seed" --noise "$data/noise" --rirs "$data/rirs")
+training_options=(--seed "$seed" --device "$device" --noise "$data/noise" --rirs "$data/rirs")
 _add_settings training_options --augment-config augment
 _add_settings dino_settings --fbank-config fbank # a round has the features of the encoder that it starts from
 
@@ -132,15 +159,18 @@ map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
-  local dir=$1 log=$1/log/train.log tail='' status=0
+  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS idea=${2##*/train_}
   shift
+  cores=$(cores_of "${idea%.py}")
+  _launcher "$cores"
+  [ "$gpus" -eq 0 ] || threads=1 # of a process: the GPU computes
   if ! $dry_run; then
     mkdir -p "$dir/log"
     : >>"$log"
     tail -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
     tail=$!
   fi
-  here "${_cmd[@]}" --gpu "$ngpu" --num-nodes "$num_nodes" --num-threads "$OMP_NUM_THREADS" "$log" \
+  OMP_NUM_THREADS=$threads here "${_cmd[@]}" --gpu "$gpus" --num-nodes "$num_nodes" --num-threads "$cores" "$log" \
     "${_launch[@]}" "$@" || status=$?
   if [ -n "$tail" ]; then
     sleep 0.2

@@ -2,7 +2,7 @@
 
 The rooms of the package. A module imports from its own room and from the rooms above it in this list:
 
-    arrays, errors             the type of arrays; an error with a remedy
+    arrays, errors, precision  the type of arrays; an error with a remedy; where a GPU may round coarsely
     console, files             log and progress; files that are complete or not there at all
     provenance                 the record of an output: its settings and inputs, code and machine
     settings/                  the settings of conf/*.yaml: types, ranges, choices, how they are read

@@ -5,6 +5,7 @@ The reading processes draw what is done to each crop. The training device applie
 
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,6 +64,10 @@ class Augmenter:
         self.rirs = Recordings(rir_dir, sample_rate, probe=False) if rir_dir else None
         self.rir_samples = int(settings.max_rir_seconds * sample_rate)
         self.bank: torch.Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the impulse responses: a reading process, to which this goes, needs none and has no GPU."""
+        return {**self.__dict__, "bank": None}
 
     def draw(self, rng: np.random.Generator, samples: int) -> Drawn:
         """Draw the augmentation of one crop of `samples` samples."""

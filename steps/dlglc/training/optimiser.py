@@ -52,8 +52,9 @@ def learning_rate(settings: OptimiserSettings, epoch: float, epochs: int, batch_
 def clip_each(parameters: Iterable[nn.Parameter], limit: float) -> None:
     """Limit the norm of each gradient tensor to `limit`, tensor by tensor."""
     grads = [p.grad for p in parameters if p.grad is not None]
-    norms = torch._foreach_norm(grads)
-    torch._foreach_mul_(grads, [(limit / (n + 1e-6)).clamp(max=1.0) for n in norms])
+    # One vector of all norms: three kernels on a GPU instead of three for each tensor.
+    norms = torch.stack(torch._foreach_norm(grads))
+    torch._foreach_mul_(grads, (limit / (norms + 1e-6)).clamp(max=1.0).unbind())
 
 
 class EpochMean:

@@ -83,7 +83,8 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
         False when out_dir holds a finished model with the same settings.
 
     Raises:
-        RecipeError: out_dir holds a run with other settings, and overwrite is off.
+        RecipeError: out_dir holds a run with other settings, and overwrite is off; or only some processes see its
+            model.pt.
     """
     out_dir = options.out_dir
     finished = (out_dir / "model.pt").exists()
@@ -97,6 +98,8 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
         if processes.first:
             discard(out_dir, RUN_FILES)
     processes.wait()
+    if not processes.agree(int(finished)):
+        raise RecipeError(f"{out_dir}: not every process sees its model.pt: every node must see the same folder")
     if finished:
         if stamp.read():
             log.info("%s/model.pt is finished with these settings: reused", out_dir)

@@ -14,8 +14,10 @@ from ..console import log
 from ..data.batches import Batches
 from ..data.crops import Batch, Crops, FeatureCrops
 from ..errors import RecipeError
+from ..precision import use_training_kernels
 from ..settings.schema import TrainingSettings
-from .checkpoint import Position, Sums, load_checkpoint, save_checkpoint
+from .checkpoint import Position, Sums, checksum, load_checkpoint, save_checkpoint
+from .copies import Copies
 from .distributed import Processes
 from .events import Events
 from .optimiser import build_optimiser, clip_each, learning_rate
@@ -54,6 +56,9 @@ class Trainer:
     ):
         self.task, self.crops, self.settings, self.out_dir, self.processes = task, crops, settings, out_dir, processes
         self.device = processes.device
+        if self.device.type == "cuda":
+            use_training_kernels()
+        self.copies = Copies(self.device)
         self.batches = Batches(crops, settings.batch_size, processes.rank, processes.world, settings.accumulate)
         self.steps = self.batches.num_steps
         self.optimiser = build_optimiser(task.module, settings.optimiser)
@@ -134,7 +139,7 @@ class Trainer:
     def next_part(self, parts: Iterator[Batch]) -> Batch:
         """The next part of a batch, on the training device."""
         before = time.monotonic()
-        batch = {key: value.to(self.device, non_blocking=True) for key, value in next(parts).items()}
+        batch = self.copies(next(parts))
         self.clock.waited += time.monotonic() - before
         return batch
 
@@ -205,8 +210,17 @@ class Trainer:
         )
 
     def resume(self) -> None:
-        """Resume from the last checkpoint if there is one."""
+        """Resume from the last checkpoint if there is one.
+
+        Raises:
+            RecipeError: processes found different checkpoints. Their nodes do not see the same out_dir.
+        """
         path = self.out_dir / "checkpoint.pt"
+        if not self.processes.agree(checksum(path) if self.processes.world > 1 else 0):
+            raise RecipeError(
+                f"{path}: the processes of this training found different checkpoints: every node must see the same "
+                "folder; put it on a shared file system, and start again after its copies on single nodes are gone"
+            )
         if path.exists():
             self.position, self.sums = load_checkpoint(path, self.task, self.optimiser, self.scaler, self.processes)
             epoch, step = self.position

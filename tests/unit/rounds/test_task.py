@@ -134,6 +134,19 @@ def test_the_clean_view_moves_no_statistics(make, fbank, tiny):
         assert not torch.allclose(clean, task.module(views(data, 0)))
 
 
+def test_in_half_precision_the_view_with_gradient_comes_first(make):
+    """Autocast keeps the rounded weights of its first use. Were that the clean view's, they would have no gradient."""
+    task = make("gate.min_kept=0.0", "correction.confidence=0.0")
+    task.begin_epoch(4)
+    task.gate = GateDecision(0.0, "crossing")
+    assert task.corrects(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = task.step(batch(), 4, 0.7)
+    loss.backward()
+    without = [name for name, p in task.module.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
 def test_class_weights_may_start_from_centroids(make):
     centroids = np.random.default_rng(0).normal(size=(3, 8)).astype("f4")
     weights = make(centroids=centroids).module.classifier.weight

@@ -1,10 +1,12 @@
 """Schedules by their formulas, groups of parameters, clipping per tensor, means over epochs."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
@@ -74,6 +76,29 @@ def test_each_gradient_is_clipped_by_its_own_norm():
     torch.testing.assert_close(parameters[0].grad, torch.full((4,), 1.0))
     assert parameters[1].grad.tolist() == [0.5, 0, 0, 0]
     assert parameters[2].grad is None
+
+
+def test_clipping_many_tensors_needs_few_operations():
+    """On a GPU each operation is a kernel. The product is one for each tensor; the norms and limits are a handful."""
+    parameters = [nn.Parameter(torch.zeros(n % 7 + 1)) for n in range(200)]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    with Operations() as operations:
+        clip_each(parameters, 0.5)
+    assert all(p.grad.norm().item() == pytest.approx(0.5, rel=1e-4) for p in parameters)
+    assert sum(operations.counts.values()) <= 20, operations.counts
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations that run."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.counts[str(func)] += 1
+        return func(*args, **(kwargs or {}))
 
 
 def test_a_mean_over_the_last_epochs():
