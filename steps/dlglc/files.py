@@ -75,4 +75,4 @@ def _why_refused(said: str) -> str:
         )
     if "TorchScript" in said:
         return "this is a TorchScript program, not weights: a state dict is needed"
-    return f"not a model file of this recipe, or damaged: {said.strip().splitlines()[0][:200] if said.strip() else ''}"
+    return f"not a model file of this recipe, or damaged: {said.split('. ')[0][:200]}"

@@ -88,7 +88,8 @@ def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[
     for file in sorted(gate_dir.glob("epoch*.npz")):
         with np.load(file, allow_pickle=False) as record:
             decision, target = record["decision"], record["target"]
-        before, after = speaker_of[labels] == speakers, speaker_of[target] == speakers
+            rows = record["rows"]  # without utterances that were held out
+        before, after = (speaker_of[labels] == speakers)[rows], speaker_of[target] == speakers[rows]
         kept, corrected, dropped = decision == KEPT, decision == CORRECTED, decision == DROPPED
         lines.append(
             {

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..training.distributed import Processes
 from .gate import log_losses
+from .held_out import Split
 from .loss import CORRECTED, DROPPED, KEPT, GatedLoss
 
 FIELDS = ("losses", "decision", "target")
@@ -45,14 +47,23 @@ class EpochRecords:
         counts = torch.bincount(self.decision.long(), minlength=3).double() / len(self.decision)
         return {"kept": float(counts[KEPT]), "corrected": float(counts[CORRECTED]), "dropped": float(counts[DROPPED])}
 
-    def save(self, path: Path) -> None:
-        """Write epochNN.npz: decision (0 dropped, 1 kept, 2 corrected), target (cluster), log_loss."""
+    def save(self, path: Path, split: Split | None = None) -> None:
+        """Write epochNN.npz: decision (0 dropped, 1 kept, 2 corrected), target (cluster), log_loss.
+
+        Args:
+            split: the utterances; None = all of the data directory. Their rows are in the file as `rows`.
+        """
         path.parent.mkdir(exist_ok=True)
+        target: Array = self.target.numpy()
+        rows: Array = np.arange(len(target))
+        if split is not None:
+            target, rows = split.clusters[target].astype(np.int32), split.rows
         np.savez_compressed(
             path,
             decision=self.decision.numpy().astype(np.int8),
-            target=self.target.numpy(),
+            target=target,
             log_loss=log_losses(self.losses.numpy()),
+            rows=rows,
         )
 
     def state(self) -> dict[str, torch.Tensor]:
