@@ -144,9 +144,13 @@ class EcapaTdnn(Encoder):
         self.embedding_norm = nn.BatchNorm1d(embedding_dim)
 
     def parts(self) -> list[Part]:
-        """Two parts: the frame layers, whose outputs the aggregation takes together, and all behind them."""
-        last = [self.aggregate, self.pool, self.pool_norm, self.embedding, self.embedding_norm]
-        return [Part([self.front, self.blocks], self.frames), Part(last, self.pooled)]
+        """Three parts: the frame layers, the layer that joins their outputs, and pooling with the embedding."""
+        last: list[nn.Module] = [self.pool, self.pool_norm, self.embedding, self.embedding_norm]
+        return [
+            Part([self.front, self.blocks], self.frames),
+            Part([self.aggregate], self.together),
+            Part(last, self.pooled),
+        ]
 
     def frames(self, feats: torch.Tensor) -> torch.Tensor:
         """(B, T, F) to the outputs of the blocks, (B, 3 C, T)."""
@@ -157,8 +161,12 @@ class EcapaTdnn(Encoder):
             outputs.append(x)
         return torch.cat(outputs, dim=-1).transpose(1, 2)
 
-    def pooled(self, outputs: torch.Tensor) -> torch.Tensor:
-        """The outputs of the blocks to embeddings."""
-        x = F.relu(convolve(cast(nn.Conv1d, self.aggregate[0]), outputs.transpose(1, 2)))
-        embeddings: torch.Tensor = self.embedding_norm(self.embedding(self.pool_norm(self.pool(x))))
+    def together(self, outputs: torch.Tensor) -> torch.Tensor:
+        """(B, 3 C, T) to (B, aggregate, T)."""
+        return F.relu(convolve(cast(nn.Conv1d, self.aggregate[0]), outputs.transpose(1, 2))).transpose(1, 2)
+
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, aggregate, T) to embeddings."""
+        pooled = self.pool_norm(self.pool(x.transpose(1, 2)))
+        embeddings: torch.Tensor = self.embedding_norm(self.embedding(pooled))
         return embeddings

@@ -10,8 +10,8 @@ from dlglc.settings import load_settings
 from dlglc.settings.schema import DinoSettings
 
 CHANNELS = {"ecapa_tdnn": 16, "resnet34": 4, "campplus": 16}
-PARTS = {"ecapa_tdnn": 2, "resnet34": 5, "campplus": 5}
-STRIDES = {"ecapa_tdnn": [1], "resnet34": [1, 2, 4, 8], "campplus": [1, 2, 2, 2]}
+PARTS = {"ecapa_tdnn": 3, "resnet34": 5, "campplus": 5}
+STRIDES = {"ecapa_tdnn": [1, 1], "resnet34": [1, 2, 4, 8], "campplus": [1, 2, 2, 2]}
 
 
 def encoder(name):
