@@ -4,6 +4,7 @@
 #
 #   ./run.sh                                                    everything, on the embedded mini corpus
 #   ./run.sh --corpus folder --corpus-dir ~/speech              your own audio, any format, without a label
+#   ./run.sh --corpus folder --corpus-dir ~/speech --from campplus   the same, from a published encoder
 #   ./run.sh --corpus speechocean762 --corpus-dir /corpora/speechocean762
 #   ./run.sh --stage 3 --stop-stage 6                           from DINO to scores
 #   ./run.sh --set dino.epochs=4 --set augment.probability=0    any key of any file in conf/
@@ -30,11 +31,13 @@ set=()           # FILE.KEY=VALUE, a setting for this run, e.g. dlglc.gate.mode=
 data=            # where the data directories go, under data/; empty = data/<corpus>
 exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
+from=            # published encoder to adapt, instead of DINO: campplus, or a checkpoint as local/import_encoder.py takes
 initial_model=   # model.pt whose encoder DINO starts from; empty = random weights
-initial=dino     # encoder that each round starts from: dino, previous (the round before), or another system of <exp>
+initial=         # encoder that each round starts from: previous (the round before) or a system of <exp>; empty = dino, or
+                 # start with --from
 first_labels=    # of the first round, "utterance label" lines of your own; empty = the clusters of its first encoder
 variant=round    # name of the rounds: <exp>/<variant>1, <variant>2, …; another one stands beside the first
-systems=         # that stage 6 scores; empty = mfcc, untrained, dino and the rounds
+systems=         # that stage 6 scores; empty = mfcc, untrained and dino (with --from: start) and the rounds
 seed=0           # of everything that is drawn
 cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
 nj=auto          # parallel jobs over utterances; auto = one per core
@@ -55,8 +58,13 @@ check_settings
 # Arrows of the pipeline that several stages draw.
 embed() { # SYSTEM SET; a system without a model brings its embeddings with it
   [ -f "$exp/$1/model.pt" ] || [ ! -f "$exp/$1/$2/embedding.scp" ] || return 0
-  map "${model_jobs[@]}" "$data/$2" "$exp/$1/$2" embedding.scp steps/extract_embeddings.py --device "$device" \
-    "$exp/$1/model.pt"
+  local tables=embedding.scp hidden=()
+  if [ "$cached_parts" -gt 0 ]; then
+    hidden=(--trained-parts "$cached_parts")
+    if [ "$1" = start ]; then tables+=,hidden.scp; else hidden+=(--hidden "$exp/start/$2"); fi
+  fi
+  map "${model_jobs[@]}" "$data/$2" "$exp/$1/$2" "$tables" steps/extract_embeddings.py --device "$device" \
+    "${hidden[@]}" "$exp/$1/model.pt"
 }
 make_clusters() { # SYSTEM [SYSTEM-BEFORE]
   local out=$exp/$1/clusters
@@ -75,7 +83,7 @@ score() { # SYSTEM NAME OPTION...: every trial list of the evaluation set
   for list in $(trial_lists); do
     out=$exp/$1/scores/$2${list#trials}
     job "$exp/$1/log/score_${out##*/}.log" steps/score_trials.py "${backend_settings[@]}" "${@:3}" \
-      --mean-from "$exp/$1/train/embedding.scp" "$data/eval/$list" "$exp/$1/eval/embedding.scp" "$out"
+      "$data/eval/$list" "$exp/$1/eval/embedding.scp" "$out"
     quietly steps/compute_metrics.py "$out" "$data/eval/$list" "$out.json"
   done
 }
@@ -102,7 +110,11 @@ if begin 2 "features"; then
   done
 fi
 
-if begin 3 "DINO pretraining"; then
+if [ -n "$from" ] && begin 3 "the encoder to start from"; then
+  check_settings
+  [ -f "$from" ] || here local/fetch_encoder.py "$from" "$checkpoint"
+  here local/import_encoder.py "$checkpoint" "$exp/start/model.pt"
+elif [ -z "$from" ] && begin 3 "DINO pretraining"; then
   check_settings
   train "$exp/untrained" steps/train_dino.py "${dino_settings[@]}" "${training_options[@]}" --set epochs=0 \
     "$data/train" "$exp/untrained"
@@ -111,7 +123,7 @@ if begin 3 "DINO pretraining"; then
 fi
 
 if begin 4 "pseudo labels"; then
-  for system in untrained dino; do
+  for system in "${first_systems[@]}"; do
     embed "$system" train
     make_clusters "$system"
   done
@@ -120,12 +132,13 @@ fi
 if begin 5 "rounds of dynamic loss gate and label correction"; then
   previous=$(first_encoder)
   for round in $(seq "$rounds"); do
-    from=$initial
-    [ "$initial" != previous ] || from=$previous
+    base=$initial
+    [ "$initial" != previous ] || base=$previous
     system=$variant$round
     pseudo=${first_labels:-$exp/$previous/clusters/utt2cluster}
     train "$exp/$system" steps/train_dlglc.py "${dlglc_settings[@]}" "${training_options[@]}" --round "$round" \
-      --embeddings "$exp/$from/train/embedding.scp" "$data/train" "$pseudo" "$exp/$from/model.pt" "$exp/$system"
+      --embeddings "$exp/$base/train/embedding.scp" "${hidden_of_start[@]}" \
+      "$data/train" "$pseudo" "$exp/$base/model.pt" "$exp/$system"
     if has_truth; then here steps/gate_quality.py "$exp/$system" "$pseudo" "$data/train/utt2spk.truth"; fi
     embed "$system" train
     make_clusters "$system" "$previous"
@@ -140,7 +153,7 @@ if begin 6 "scoring"; then
       for part in train eval; do
         job "$exp/mfcc/log/$part.log" local/mfcc_baseline.py "$data/$part" "$exp/mfcc/$part"
       done
-      score mfcc cosine --backend cosine
+      score mfcc cosine --backend cosine --mean-from "$exp/mfcc/train/embedding.scp"
       continue
     fi
     train_scp=$exp/$system/train/embedding.scp clusters=$exp/$system/clusters/utt2cluster
@@ -152,8 +165,9 @@ if begin 6 "scoring"; then
       "$train_scp" "$clusters" "$exp/$system/plda.npz"
     has_trials || continue
     embed "$system" eval
-    score "$system" cosine --backend cosine
-    score "$system" asnorm --backend cosine --cohort "$train_scp" --cohort-clusters "$clusters"
+    [ "$system" != start ] || score start raw --backend cosine --set whiten=0 # the published encoder as it comes
+    score "$system" cosine --backend cosine --mean-from "$train_scp"
+    score "$system" asnorm --backend cosine --mean-from "$train_scp" --cohort "$train_scp" --cohort-clusters "$clusters"
     score "$system" plda --backend plda --plda "$exp/$system/plda.npz"
   done
   if has_trials; then here steps/make_report.py --print "$exp"; fi

@@ -17,7 +17,7 @@ Example
 from pathlib import Path
 
 from dlglc import console
-from dlglc.rounds.run import train_round
+from dlglc.rounds.run import RoundFiles, train_round
 from dlglc.settings import add_settings_options, settings_of
 from dlglc.settings.schema import AugmentSettings, DlglcSettings
 from dlglc.training.options import add_training_options, training_options
@@ -31,6 +31,9 @@ def main() -> None:
     parser.add_argument(
         "--embeddings", type=Path, metavar="SCP", help="embeddings of DATA_DIR by MODEL, for classifier: centroids"
     )
+    parser.add_argument(
+        "--hidden", type=Path, metavar="DIR", help="folder with hidden.scp of DATA_DIR by MODEL, for adapt.cache"
+    )
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("utt2cluster", type=Path)
     parser.add_argument("model", type=Path)
@@ -40,10 +43,7 @@ def main() -> None:
     train_round(
         settings_of(DlglcSettings, args),
         settings_of(AugmentSettings, args),
-        args.data_dir,
-        args.utt2cluster,
-        args.model,
-        args.embeddings,
+        RoundFiles(args.data_dir, args.utt2cluster, args.model, args.embeddings, args.hidden),
         args.round,
         training_options(args),
     )

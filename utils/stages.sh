@@ -18,11 +18,21 @@ _corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed
 [ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora." \
   "For audio of your own: --corpus folder --corpus-dir DIR"
 [ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
-for _name in data exp initial_model first_labels musan rirs_noises conf; do
+for _name in data exp initial_model first_labels musan rirs_noises conf from; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
-[[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
+[[ $variant =~ ^[a-z_-]+$ ]] && [[ ! $variant =~ ^(untrained|dino|mfcc|start)$ ]] ||
   _refuse "--variant takes small letters, a name that no other system has, not '$variant'"
+first_systems=(untrained dino) checkpoint=$from
+if [ -n "$from" ]; then
+  first_systems=(start)
+  conf=${conf:-conf/adapt}
+  [ -z "$initial_model" ] || _refuse "--from and --initial-model both name the encoder to start from: give one"
+  if [ ! -f "$from" ]; then
+    checkpoint=data/encoders/$from.pt
+    local/fetch_encoder.py "$from" || _refuse "--from $from: no such file, and no encoder of this name"
+  fi
+fi
 [[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _refuse "--max-hours takes a number, not '$max_hours'"
 [ -z "$conf" ] || [ -d "$conf" ] || _refuse "--conf $conf: no such folder"
 for _name in labels held_out first_labels; do
@@ -34,8 +44,9 @@ data=${data:-data/$corpus}
 data=${data%/}
 [[ $data == data/* ]] || _refuse "--data '$data' must be under data/, e.g. data/$corpus-2"
 exp=${exp:-exp/${data#data/}}
-[[ $initial == dino || $initial == previous || -f $exp/$initial/model.pt ]] ||
-  _refuse "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
+initial=${initial:-${first_systems[-1]}}
+[[ $initial == "${first_systems[-1]}" || $initial == previous || -f $exp/$initial/model.pt ]] ||
+  _refuse "--initial takes ${first_systems[-1]}, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir_given=$corpus_dir
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
@@ -70,7 +81,7 @@ elif [ "$folders-$channels$labels$held_out" != nothing-mix ]; then
   _refuse "--folders, --channels, --labels and --held-out are for --corpus folder"
 fi
 max_unusable=${max_unusable:-0}
-read -ra scored <<<"${systems:-mfcc untrained dino $(seq -f "$variant%g" -s ' ' "$rounds")}"
+read -ra scored <<<"${systems:-mfcc ${first_systems[*]} $(seq -f "$variant%g" -s ' ' "$rounds")}"
 pack_options=() noise_options=() dino_options=()
 $pack || pack_options=(--in-place)
 [ -z "$musan" ] || noise_options+=(--musan "$musan")
@@ -128,6 +139,13 @@ _add_settings dino_settings --fbank-config fbank # a round has the features of t
 _all_files=() _all_words=()
 for _idea in fbank augment dino cluster dlglc backend; do _all_files+=("$(settings_file "$_idea")"); done
 for _word in ${set[@]+"${set[@]}"}; do _all_words+=(--set "$_word"); done
+
+# The number of last parts behind which frozen parts are cached; 0 = none. Stages 4 to 6 share the cache.
+cached_parts=0 hidden_of_start=()
+if [ -n "$from" ] && [ "$(steps/check_configs.py --value dlglc.adapt.cache "${_all_words[@]}" "${_all_files[@]}")" = True ]; then
+  cached_parts=$(steps/check_configs.py --value dlglc.adapt.trained_parts "${_all_words[@]}" "${_all_files[@]}")
+  hidden_of_start=(--hidden "$exp/start/train")
+fi
 
 [ -z "$max_hours" ] || training_options+=(--max-hours "$max_hours")
 ! $overwrite || training_options+=(--overwrite)
@@ -214,7 +232,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # first_encoder: the system that the first round starts from.
-first_encoder() { if [ "$initial" = previous ]; then echo dino; else echo "$initial"; fi; }
+first_encoder() { if [ "$initial" = previous ]; then echo "${first_systems[-1]}"; else echo "$initial"; fi; }
 
 # parts_of DIR: the sets that are there; a set for evaluation is not a must.
 parts_of() {
@@ -230,7 +248,7 @@ cutting() { if [ "$corpus-$1" = folder-train ]; then echo --cut-above=20; else e
 
 # estimate_times: what the stages will take on this machine, where nobody has published it.
 estimate_times() {
-  [ "$corpus" = folder ] || return 0
+  [ "$corpus-$from" = folder- ] || return 0
   here steps/estimate_times.py --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
     --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"
 }

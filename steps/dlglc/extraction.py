@@ -1,5 +1,6 @@
 """Embeddings of a data directory (steps/extract_embeddings.py)."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,11 +10,13 @@ import torch
 
 from .arrays import Array
 from .console import log, progress
-from .data.arks import write_embeddings
+from .data.arks import find_rows, write_embeddings
 from .data.audio import Recordings
 from .data.crops import FeatureCrops
 from .data.fbank import Fbank
 from .data.tables import place_of
+from .encoders.halves import Halves, LastParts
+from .encoders.hidden import HiddenWriter, check_hidden
 from .encoders.models import load_model
 from .errors import RecipeError
 from .provenance import Stamp
@@ -34,7 +37,21 @@ class Utterances(NamedTuple):
     read: Callable[[int], Array]
 
 
-def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_frames: int, device: str) -> None:
+class Hidden(NamedTuple):
+    """What to do with the output of an encoder's frozen parts, see encoders/halves.py.
+
+    Attributes:
+        trained: number of the parts behind them.
+        source: folder whose hidden.scp has this output; None = compute it, and write it beside the embeddings.
+    """
+
+    trained: int
+    source: Path | None
+
+
+def extract_embeddings(
+    model_path: Path, data_dir: Path, out_dir: Path, batch_frames: int, device: str, hidden: Hidden | None = None
+) -> None:
     """Write one embedding per utterance, unless a finished output is there.
 
     Args:
@@ -43,33 +60,78 @@ def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_fr
         out_dir: where embedding.ark and embedding.scp go.
         batch_frames: most frames in one forward pass.
         device: auto, cpu or cuda.
+        hidden: None = nothing is kept.
 
     Raises:
-        RecipeError: an utterance is shorter than one frame, by file and line.
+        RecipeError: an utterance is shorter than one frame, by file and line; the hidden frames are not those of this
+            encoder.
     """
     model = load_model(model_path)
     table = data_dir / ("wav.scp" if model.input == "wav" else "feats.scp")
-    stamp = Stamp(out_dir / "embedding.json", {}, [model_path, table])
+    source = hidden.source if hidden else None
+    record = {"hidden": [hidden.trained, str(source)]} if hidden else {}
+    stamp = Stamp(out_dir / "embedding.json", record, [model_path, table, source and source / "hidden.scp"])
     if stamp.reuse(out_dir / "embedding.ark"):
         return
     place = Processes(device).device
+    encoder, fbank = model.encoder.to(place), model.fbank.to(place)
     utterances = open_utterances(data_dir, model.input, model.fbank)
     short = np.flatnonzero(utterances.num_frames < 1)
     if len(short):
         utt = utterances.ids[short[0]]
         raise RecipeError(f"{place_of(table, int(short[0]), utt)}: {utt}: too short for one frame: take the line out")
-    encoder, fbank = model.encoder.to(place), model.fbank.to(place)
-    matrix = np.empty((len(utterances.ids), encoder.embedding_dim), dtype=np.float32)
-    groups = list(equal_lengths(utterances.num_frames, batch_frames))
+
+    def features(x: torch.Tensor) -> torch.Tensor:
+        feats = fbank(x) if model.input == "wav" else x
+        return feats - feats.mean(1, keepdim=True)
+
     with torch.inference_mode():
-        for rows in progress(groups, len(groups), "batches"):
-            feats = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(place)
-            if model.input == "wav":
-                feats = fbank(feats)
-            matrix[rows] = encoder(feats - feats.mean(1, keepdim=True)).cpu().numpy()
+        if hidden is None:
+            matrix = run_encoder(utterances, batch_frames, place, lambda x, ids: encoder(features(x)))
+        else:
+            halves = Halves(encoder, fbank.num_mel_bins, hidden.trained)
+            last = LastParts(halves).eval()
+            if source:
+                kept = open_hidden(source, utterances, fbank, halves)
+                first = torch.from_numpy(utterances.read(0))[None].to(place)
+                check_hidden(source / "hidden.scp", utterances.ids[0], kept.read(0), halves.frames(features(first))[0])
+                matrix = run_encoder(kept, batch_frames, place, lambda x, ids: last(x))
+            else:
+                with HiddenWriter(out_dir) as writer:
+
+                    def run(x: torch.Tensor, ids: list[str]) -> torch.Tensor:
+                        embeddings: torch.Tensor = last(writer.keep(halves.frames(features(x)), ids))
+                        return embeddings
+
+                    matrix = run_encoder(utterances, batch_frames, place, run)
     write_embeddings(out_dir, utterances.ids, matrix)
     stamp.write()
     log.info("%d embeddings of %d dimensions", *matrix.shape)
+
+
+def run_encoder(
+    utterances: Utterances,
+    batch_frames: int,
+    device: torch.device,
+    run: Callable[[torch.Tensor, list[str]], torch.Tensor],
+) -> Array:
+    """The embeddings of utterances, (N, D) float32. run is called with a batch and the ids of its utterances."""
+    groups = list(equal_lengths(utterances.num_frames, batch_frames))
+    rows_of, parts = [], []
+    for rows in progress(groups, len(groups), "batches"):
+        x = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(device)
+        parts.append(run(x, [utterances.ids[i] for i in rows]).cpu().numpy())
+        rows_of.append(rows)
+    matrix: Array = np.concatenate(parts)
+    return matrix[np.argsort(np.concatenate(rows_of))]
+
+
+def open_hidden(folder: Path, utterances: Utterances, fbank: Fbank, halves: Halves) -> Utterances:
+    """The utterances as the frames in hidden.scp of a folder."""
+    kept = FeatureCrops(folder, fbank, [], 0, (halves.stride, math.prod(halves.shape)))
+    rows = find_rows(list(kept.ids), list(utterances.ids), kept.scp, folder)
+    num_frames = np.array([kept.stored(row).shape[0] for row in rows])
+    return Utterances(utterances.ids, num_frames, lambda i: kept.load(rows[i]))
 
 
 def open_utterances(data_dir: Path, inputs: str, fbank: Fbank) -> Utterances:

@@ -1,6 +1,8 @@
 """Files that are complete or not there at all: written under another name, flushed to the disk, then renamed."""
 
 import os
+import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,14 +51,28 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
     """Read what save_tensors wrote, to the CPU. No code in the file is executed (weights_only).
 
     Raises:
-        RecipeError: the file is missing or damaged.
+        RecipeError: the file is missing or damaged, or it is not made of tensors and plain containers alone.
     """
     import torch  # as above
 
     try:
-        contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a TorchScript program, which is refused below
+            contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return contents
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such model: run the stage that trains this model") from None
     except Exception as error:  # torch and pickle raise many kinds on a damaged file
-        raise RecipeError(f"{path}: not a model file of this recipe, or damaged: {error}") from error
+        raise RecipeError(f"{path}: {_why_refused(str(error))}") from error
+
+
+def _why_refused(said: str) -> str:
+    """What is wrong with a file. torch's own message goes on with advice to switch its protection off."""
+    if code := re.search(r"GLOBAL ([\w.]+)", said):
+        return (
+            f"refused: loading this file would run code ({code[1]}). A model file holds tensors and plain values only: "
+            "take it from its publisher again, or have it saved as a state dict"
+        )
+    if "TorchScript" in said:
+        return "this is a TorchScript program, not weights: a state dict is needed"
+    return f"not a model file of this recipe, or damaged: {said.split('. ')[0][:200]}"

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import RecipeError
-from .crops import Batch, Crops, FeatureCrops
+from .crops import AnyCrops, Batch
 
 
 class Batches(Dataset[Batch]):
@@ -25,7 +25,7 @@ class Batches(Dataset[Batch]):
         RecipeError: too few utterances, or too small a batch, for the processes and parts.
     """
 
-    def __init__(self, crops: Crops | FeatureCrops, batch_size: int, rank: int = 0, world: int = 1, parts: int = 1):
+    def __init__(self, crops: AnyCrops, batch_size: int, rank: int = 0, world: int = 1, parts: int = 1):
         if len(crops.ids) < 2 * world * parts:
             raise RecipeError(
                 f"{len(crops.ids)} training utterances for {world} processes and accumulate: {parts}: each part needs "

@@ -27,6 +27,7 @@ class Fbank(nn.Module):
         self.length = round(rate * settings.frame_length_ms / 1000)
         self.shift = round(rate * settings.frame_shift_ms / 1000)
         self.preemphasis = settings.preemphasis
+        self.scale = settings.full_scale / 32768
         self.num_mel_bins = settings.num_mel_bins
         self.nfft = 1 << (self.length - 1).bit_length()
 
@@ -78,6 +79,8 @@ class Fbank(nn.Module):
         (1-p) (x - m), because Kaldi takes this sample as its own predecessor.
         """
         p = self.preemphasis
+        if self.scale != 1:
+            x = x * self.scale
         y = torch.cat([x[:, :1], torch.add(x[:, 1:], x[:, :-1], alpha=-p)], dim=1).unfold(-1, self.length, self.shift)
         frames = x.unfold(-1, self.length, self.shift)
         mean = frames.mean(-1, keepdim=True).mul_(1 - p)

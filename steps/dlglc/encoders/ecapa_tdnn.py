@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .base import Encoder
+from .base import Encoder, Part
 
 
 def convolve(conv: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
@@ -143,12 +143,30 @@ class EcapaTdnn(Encoder):
         self.embedding = nn.Linear(2 * aggregate, embedding_dim)
         self.embedding_norm = nn.BatchNorm1d(embedding_dim)
 
-    def forward(self, feats: torch.Tensor) -> torch.Tensor:
+    def parts(self) -> list[Part]:
+        """Three parts: the frame layers, the layer that joins their outputs, and pooling with the embedding."""
+        last: list[nn.Module] = [self.pool, self.pool_norm, self.embedding, self.embedding_norm]
+        return [
+            Part([self.front, self.blocks], self.frames),
+            Part([self.aggregate], self.together),
+            Part(last, self.pooled),
+        ]
+
+    def frames(self, feats: torch.Tensor) -> torch.Tensor:
+        """(B, T, F) to the outputs of the blocks, (B, 3 C, T)."""
         x = self.front(feats)
         outputs = []
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        x = F.relu(convolve(cast(nn.Conv1d, self.aggregate[0]), torch.cat(outputs, dim=-1)))
-        embeddings: torch.Tensor = self.embedding_norm(self.embedding(self.pool_norm(self.pool(x))))
+        return torch.cat(outputs, dim=-1).transpose(1, 2)
+
+    def together(self, outputs: torch.Tensor) -> torch.Tensor:
+        """(B, 3 C, T) to (B, aggregate, T)."""
+        return F.relu(convolve(cast(nn.Conv1d, self.aggregate[0]), outputs.transpose(1, 2))).transpose(1, 2)
+
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, aggregate, T) to embeddings."""
+        pooled = self.pool_norm(self.pool(x.transpose(1, 2)))
+        embeddings: torch.Tensor = self.embedding_norm(self.embedding(pooled))
         return embeddings

@@ -14,6 +14,8 @@ from ..settings.schema import EncoderSettings, FbankSettings
 from . import build_encoder
 from .base import Encoder
 
+OLDER_FBANK = {"full_scale": 32768}  # what models of version 0.2 and older do not say
+
 
 class Model(NamedTuple):
     """The contents of a model.pt.
@@ -60,7 +62,7 @@ def load_model(path: str | Path) -> Model:
         raise RecipeError(f"{path}: not a model.pt of this recipe: the file lacks {', '.join(sorted(missing))}")
     try:
         encoder_settings = EncoderSettings.model_validate(contents["encoder"])
-        fbank_settings = FbankSettings.model_validate(contents["fbank"])
+        fbank_settings = FbankSettings.model_validate({**OLDER_FBANK, **contents["fbank"]})
     except ValidationError as error:
         schema = EncoderSettings if error.title == "EncoderSettings" else FbankSettings
         raise RecipeError(f"{path}: settings in this model: {explain(error, schema, {})}") from None

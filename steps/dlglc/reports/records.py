@@ -9,7 +9,7 @@ from ..errors import RecipeError
 from ..provenance import describe_code, describe_machine
 from .staleness import outdated
 
-ORDER = {"mfcc": 0, "untrained": 1, "dino": 2}  # of systems; round1, round2, … follow
+ORDER = {"mfcc": 0, "untrained": 1, "dino": 2, "start": 2}  # of systems; round1, round2, … follow
 BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}  # titles, in the order of the tables
 
 
@@ -21,7 +21,7 @@ def read_experiment(exp_dir: Path) -> list[dict[str, Any]]:
     Returns:
         Records with these keys; a value is None where a system does not have it:
             system: name of the system's directory.
-            backend: cosine, asnorm or plda; with _<list> behind it for any but the first trial list.
+            backend: raw, cosine, asnorm or plda; with _<list> behind it for any but the first trial list.
             eer, mindcf_0.01, …: all keys of the score's JSON file.
             nmi, purity, num_clusters: of the clusters of the training set; None if they are of older embeddings.
             seed, epochs, train_seconds: of the training.
@@ -104,7 +104,8 @@ def read_system(directory: Path) -> list[dict[str, Any]]:
 def score_order(path: Path) -> tuple[int, str]:
     """Sorting key of score files: in the order of BACKENDS, all others by name."""
     backend = path.stem.split("_")[0]
-    return (list(BACKENDS).index(backend) if backend in BACKENDS else len(BACKENDS), path.stem)
+    order = ["raw", *BACKENDS]
+    return (order.index(backend) if backend in order else len(order), path.stem)
 
 
 def describe_origin() -> str:

@@ -9,6 +9,7 @@ import torch
 from ..arrays import Array
 from ..training.distributed import Processes
 from .gate import log_losses
+from .held_out import Split
 from .loss import CORRECTED, DROPPED, KEPT, GatedLoss
 
 FIELDS = ("losses", "decision", "target")
@@ -22,11 +23,13 @@ class SavedRecord(NamedTuple):
         decision: (N,) int8, 0 dropped, 1 kept, 2 corrected.
         target: (N,) int32, cluster.
         log_loss: (N,) float32, ln(loss).
+        rows: (N,) places of the utterances in the data directory. Utterances that were held out are not among them.
     """
 
     decision: Array
     target: Array
     log_loss: Array
+    rows: Array
 
 
 def record_file(gate_dir: Path, epoch: int) -> Path:
@@ -37,7 +40,7 @@ def record_file(gate_dir: Path, epoch: int) -> Path:
 def read_record(path: Path) -> SavedRecord:
     """Read what EpochRecords.save wrote."""
     with np.load(path, allow_pickle=False) as file:
-        return SavedRecord(file["decision"], file["target"], file["log_loss"])
+        return SavedRecord(file["decision"], file["target"], file["log_loss"], file["rows"])
 
 
 class EpochRecords:
@@ -73,14 +76,23 @@ class EpochRecords:
         counts = torch.bincount(self.decision.long(), minlength=3).double() / len(self.decision)
         return {name: float(counts[code]) for name, code in DECISIONS.items()}
 
-    def save(self, path: Path) -> None:
-        """Write epochNN.npz, which read_record reads."""
+    def save(self, path: Path, split: Split | None = None) -> None:
+        """Write epochNN.npz, which read_record reads.
+
+        Args:
+            split: the utterances; None = all of the data directory. Their rows are in the file as `rows`.
+        """
         path.parent.mkdir(exist_ok=True)
+        target: Array = self.target.numpy()
+        rows: Array = np.arange(len(target))
+        if split is not None:
+            target, rows = split.clusters[target].astype(np.int32), split.rows
         np.savez_compressed(
             path,
             decision=self.decision.numpy().astype(np.int8),
-            target=self.target.numpy(),
+            target=target,
             log_loss=log_losses(self.losses.numpy()),
+            rows=rows,
         )
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -16,8 +16,10 @@ from ..settings.schema import DlglcSettings
 from ..training.distributed import Processes, unwrapped
 from ..training.optimiser import EpochMean
 from ..training.task import Figures, Task
+from .adaptation import Adaptation
 from .classifier import AamSoftmax
 from .gate import GateDecision, decide_gate
+from .held_out import HeldOut, Split
 from .loss import dlglc_loss
 from .records import DECISIONS, EpochRecords, read_record, record_file
 
@@ -55,6 +57,9 @@ class DlgLc(Task):
         round_number: from 1.
         processes: the processes of the training.
         out_dir: the records go to OUT_DIR/gate.
+        network: what is trained of the encoder: its last parts (LastParts); None = the encoder itself.
+        held_out: the sign by which an epoch is chosen; None = the last epochs.
+        split: where the labels stand in the data directory; None = they are those of all its utterances.
     """
 
     def __init__(
@@ -68,15 +73,22 @@ class DlgLc(Task):
         round_number: int,
         processes: Processes,
         out_dir: Path,
+        network: nn.Module | None = None,
+        held_out: HeldOut | None = None,
+        split: Split | None = None,
     ):
+        self.split = split
         self.settings, self.views, self.round_number, self.processes = settings, views, round_number, processes
         self.gate_dir = out_dir / "gate"
         self.labels = torch.from_numpy(labels).to(processes.device)
         classifier = AamSoftmax(encoder.embedding_dim, classes, settings.scale)
         if centroids is not None:
             classifier.weight.data.copy_(torch.from_numpy(centroids))
-        self.module = processes.wrap(EncoderWithClassifier(encoder.train(), classifier))
-        self.encoder = encoder
+        self.encoder = encoder.to(processes.device)
+        network = encoder if network is None else network
+        self.adaptation = Adaptation(settings.adapt, encoder, network, held_out)
+        self.module = processes.wrap(EncoderWithClassifier(network, classifier))
+        self.classifier = classifier
         self.records = EpochRecords(len(labels), processes)
         self.previous_losses: torch.Tensor | None = None
         self.last_threshold: float | None = None
@@ -84,6 +96,8 @@ class DlgLc(Task):
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the gate from the losses of the epoch before."""
+        if epoch == 0 and not self.adaptation.best:
+            self.adaptation.measure_start(self.processes.device)
         self.gate = self.decide(epoch)
         if self.gate.how == "crossing":
             self.last_threshold = self.gate.threshold
@@ -114,7 +128,10 @@ class DlgLc(Task):
         )
         self.records.add(batch["index"], result)
         right = (cosines.detach().argmax(-1) == labels).float().mean()
-        return result.total, {"accuracy": right, "aam": result.losses.mean()}
+        return result.total + self.adaptation.penalty(), {"accuracy": right, "aam": result.losses.mean()}
+
+    def rate_factors(self) -> dict[nn.Parameter, float]:
+        return {**self.adaptation.factors, self.classifier.weight: self.settings.adapt.classifier_factor}
 
     def margin(self, progress: float) -> float:
         """The margin at a share of the run. It rises from 0 over the first margin_warmup_epochs."""
@@ -141,7 +158,7 @@ class DlgLc(Task):
     def end_epoch(self, epoch: int) -> Figures:
         self.records.gather()
         if self.processes.first:
-            self.records.save(record_file(self.gate_dir, epoch + 1))
+            self.records.save(record_file(self.gate_dir, epoch + 1), self.split)
         shares = self.records.shares()
         gated = math.isfinite(self.gate.threshold)
         if gated and shares["kept"] > 0.999:
@@ -151,7 +168,8 @@ class DlgLc(Task):
         self.records = EpochRecords(len(self.labels), self.processes)
         mixture = {f"mixture_{name}": values for name, values in (self.gate.mixture or {}).items()}
         threshold = math.exp(self.gate.threshold) if gated else None
-        return {"gate": self.gate.how, "threshold": threshold, **mixture, **shares}
+        sign = self.adaptation.measure(self.processes.device)
+        return {"gate": self.gate.how, "threshold": threshold, **mixture, **shares, **sign}
 
     def histograms(self, epoch: int) -> dict[str, Array]:
         """ln(loss) of all labels, and of those that were kept, corrected and dropped. Empty if nobody kept the record."""
@@ -163,7 +181,10 @@ class DlgLc(Task):
         return {name: values for name, values in {"log_loss": record.log_loss, **parts}.items() if len(values)}
 
     def final_state(self) -> dict[str, torch.Tensor]:
-        """The mean of the encoders of the last average_epochs epochs."""
+        """The encoder with the best sign, or the mean of the encoders of the last average_epochs epochs."""
+        if self.adaptation.best:
+            log.info("held-out clusters: the weights with the error rate %.4g %% are kept", self.adaptation.lowest)
+            return self.adaptation.best
         return self.mean.average(self.encoder.state_dict())
 
     def state(self) -> dict[str, Any]:
@@ -171,10 +192,12 @@ class DlgLc(Task):
             "previous": self.previous_losses,
             "last_threshold": self.last_threshold,
             "averaged": self.mean.sums,
+            "adaptation": self.adaptation.state(),
             **self.records.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.previous_losses, self.last_threshold = state["previous"], state["last_threshold"]
+        self.adaptation.load_state(state["adaptation"])
         self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
         self.records.load_state(state)

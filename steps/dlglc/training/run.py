@@ -9,7 +9,7 @@ import torch
 
 from ..console import log
 from ..data.augment import Augmenter
-from ..data.crops import Crops, FeatureCrops
+from ..data.crops import AnyCrops
 from ..errors import RecipeError
 from ..files import write_text
 from ..provenance import Stamp, describe_code, describe_machine
@@ -45,7 +45,7 @@ def train(
     settings: TrainingSettings,
     stamp: Stamp,
     seed: int,
-    crops: Crops | FeatureCrops,
+    crops: AnyCrops,
     make_task: Callable[[Processes], Task],
     save: Callable[[str, State], None],
 ) -> None:

@@ -20,6 +20,10 @@ class Task:
 
     module: nn.Module
 
+    def rate_factors(self) -> dict[nn.Parameter, float]:
+        """Factors of the learning rate, for parameters that do not have the factor 1."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint, besides the module.
 

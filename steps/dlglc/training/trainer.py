@@ -12,7 +12,7 @@ from torch import nn
 
 from ..console import log
 from ..data.batches import Batches
-from ..data.crops import Batch, Crops, FeatureCrops
+from ..data.crops import AnyCrops, Batch
 from ..errors import RecipeError
 from ..precision import use_training_kernels
 from ..settings.schema import TrainingSettings
@@ -48,7 +48,7 @@ class Trainer:
     def __init__(
         self,
         task: Task,
-        crops: Crops | FeatureCrops,
+        crops: AnyCrops,
         settings: TrainingSettings,
         out_dir: Path,
         processes: Processes,
@@ -61,7 +61,7 @@ class Trainer:
         self.copies = Copies(self.device)
         self.batches = Batches(crops, settings.batch_size, processes.rank, processes.world, settings.accumulate)
         self.steps = self.batches.num_steps
-        self.optimiser = build_optimiser(task.module, settings.optimiser)
+        self.optimiser = build_optimiser(task.module, settings.optimiser, task.rate_factors())
         self.dtype = HALF[settings.precision]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.clock = Clock(max(1, settings.epochs * self.steps), max_hours)
@@ -134,7 +134,7 @@ class Trainer:
         settings = self.settings
         self.rate = learning_rate(settings.optimiser, epoch, settings.epochs, settings.batch_size)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate
+            group["lr"] = self.rate * group["factor"]
 
     def next_part(self, parts: Iterator[Batch]) -> Batch:
         """The next part of a batch, on the training device."""

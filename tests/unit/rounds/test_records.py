@@ -39,12 +39,13 @@ def test_shares_add_up_to_one(records):
 def test_the_file_of_an_epoch(records, tmp_path):
     records.save(tmp_path / "gate/epoch03.npz")
     with np.load(tmp_path / "gate/epoch03.npz") as found:
-        assert sorted(found) == ["decision", "log_loss", "target"]
+        assert sorted(found) == ["decision", "log_loss", "rows", "target"]
         assert found["decision"].dtype == np.int8
         assert found["decision"].tolist() == records.decision.tolist()
         assert found["target"].tolist() == records.target.tolist()
         expected = [math.log(1e-8), *np.log([3, 9, 1, 0.5, 2])]  # the floor stands for a loss of 0
         np.testing.assert_allclose(found["log_loss"], expected, rtol=1e-6)
+        assert found["rows"].tolist() == [0, 1, 2, 3, 4, 5]
     again = read_record(record_file(tmp_path / "gate", 3))
     assert (again.decision == records.decision.numpy()).all()
     assert (again.target == records.target.numpy()).all()

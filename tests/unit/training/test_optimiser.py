@@ -50,11 +50,20 @@ def test_a_run_that_is_all_warm_up_ends_at_the_peak():
 
 def test_weight_decay_is_for_matrices_only():
     module = nn.Sequential(nn.Conv1d(3, 4, 2), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    decay, plain = parameter_groups(module, 0.3)
+    decay, plain = parameter_groups(module, 0.3, {})
     assert (decay["weight_decay"], plain["weight_decay"]) == (0.3, 0.0)
     assert [p is q for p, q in zip(decay["params"], (module[0].weight, module[2].weight))] == [True, True]
     assert len(plain["params"]) == 4
     assert all(p.ndim == 1 for p in plain["params"])
+
+
+def test_factors_of_the_rate_and_frozen_parameters():
+    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2))
+    module[0].requires_grad_(False)
+    factors = dict.fromkeys(module[1].parameters(), 0.25)
+    groups = build_optimiser(module, optimiser(name="sgd"), factors).param_groups
+    found = {(group["factor"], group["weight_decay"] > 0): [p.shape for p in group["params"]] for group in groups}
+    assert found == {(1.0, True): [(2, 2)], (1.0, False): [(2,)], (0.25, True): [(2, 4)], (0.25, False): [(2,)]}
 
 
 def test_the_optimiser_is_the_one_of_the_settings():
