@@ -154,7 +154,8 @@ def energies(views: ViewSpecs, fbank: Fbank, batch: int) -> int:
     with fake_processes(), Traffic([]) as traffic:
         for count, seconds in views:
             samples = fbank.num_samples(round(seconds * fbank.sample_rate / fbank.shift))
-            fbank._energies(torch.zeros(count * batch, samples, dtype=torch.int16).float())
+            padded = torch.zeros(count * batch, fbank.num_frames(samples), fbank.nfft)
+            fbank._energies(torch.zeros(count * batch, samples, dtype=torch.int16).float(), padded)
     return traffic.total
 
 
