@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Print what a training step of VoxCeleb2's size asks of a GPU: bytes, FLOPs and operations, counted on a CPU.
 
-traffic.py says how. The last columns are the time in which a GPU moves so many bytes at 65 % of its memory's rate. No GPU
-has been asked: they are no measurement. A compiler is needed to count the fused form of attentive pooling.
+traffic.py says how. The last columns are the time in which a GPU moves so many bytes at 65 % of its memory's rate. No
+GPU has been asked: they are no measurement. A compiler is needed to count the fused form of attentive pooling.
 
 Example, after `. ./path.sh`
     PYTHONPATH=$PYTHONPATH:tests/bench tests/bench/count.py

@@ -26,8 +26,8 @@ from torch.utils.module_tracker import ModuleTracker
 from dlglc.data.crops import Batch, ViewSpecs
 from dlglc.data.fbank import Fbank
 from dlglc.data.views import Views
-from dlglc.dino.run import crop_views
 from dlglc.dino import task as dino_task
+from dlglc.dino.run import crop_views
 from dlglc.dino.task import Dino
 from dlglc.encoders import build_encoder
 from dlglc.rounds.gate import GateDecision
@@ -101,8 +101,12 @@ def bytes_of_call(func: Any, inputs: Any, result: Any) -> int:
     """Bytes that an operation reads and writes. 0 for views, which move nothing."""
     space, name = func._schema.name.split("::")
     aliases = [one.alias_info for one in func._schema.returns]
-    if space == "prim" or name in NOTHING_MOVED or (  # prim::device is a question of fake tensors
-        aliases and all(one and not one.is_write for one in aliases)
+    if (
+        space == "prim"
+        or name in NOTHING_MOVED
+        or (  # prim::device is a question of fake tensors
+            aliases and all(one and not one.is_write for one in aliases)
+        )
     ):
         return 0
     written = sum(extent(one) for one in tree_leaves(result) if isinstance(one, torch.Tensor))

@@ -65,7 +65,8 @@ def programs(folder, **texts):
 
 def commands(root, *words, env=None) -> dict[str, str]:
     """What a dry run of stages 3 to 5 prints for each script: the last command that runs it."""
-    done = run(root, "--stage", "3", "--stop-stage", "5", "--exp", "exp/dry", "--rounds", "1", "--dry-run", *words, env=env)
+    stages = ["--stage", "3", "--stop-stage", "5", "--rounds", "1", "--exp", "exp/dry"]
+    done = run(root, *stages, "--dry-run", *words, env=env)
     found = {}
     for line in done.stdout.splitlines():
         if name := re.search(r"steps/(\w+)\.py", line):

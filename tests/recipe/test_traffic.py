@@ -1,4 +1,4 @@
-"""Bytes, FLOPs and operations of a training step, counted on fake tensors: a change that doubles one of them is seen."""
+"""Bytes, FLOPs and operations of a training step, counted on fake tensors: a change that doubles one is seen."""
 
 import pytest
 import torch

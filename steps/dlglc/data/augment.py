@@ -162,7 +162,8 @@ def spectra(responses: torch.Tensor, size: int) -> torch.Tensor:
     """Spectra of impulse responses (R, L) int16, scaled to unit energy, as (R, size / 2 + 1) complex."""
     wide = responses.float()
     unit = wide / wide.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)
-    return torch.fft.rfft(unit, size)
+    spectrum: torch.Tensor = torch.fft.rfft(unit, size)
+    return spectrum
 
 
 def fast_length(n: int) -> int:

@@ -56,7 +56,11 @@ def moments(logits: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 
 def moment_gradients(
-    logits: torch.Tensor, x: torch.Tensor, moments: list[torch.Tensor], mean_grad: torch.Tensor, square_grad: torch.Tensor
+    logits: torch.Tensor,
+    x: torch.Tensor,
+    moments: list[torch.Tensor],
+    mean_grad: torch.Tensor,
+    square_grad: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of logits and x, each value from the values at its own place and (B, C) sums: one pass over memory.
 
@@ -90,7 +94,7 @@ class FusedMoments(torch.autograd.Function):
         return mean, square
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, mean_grad: torch.Tensor, square_grad: torch.Tensor) -> tuple[Any, ...]:
         logits, x, *found = ctx.saved_tensors
         return *ctx.gradients(logits, x, found, mean_grad, square_grad), None, None
@@ -106,10 +110,11 @@ def fused_statistics(device: str, channels: int) -> tuple[Plain, Weighted]:
         device: cuda or cpu.
         channels: C.
     """
-    plain, forward, backward = (torch.compile(form) for form in (plain_statistics, moments, moment_gradients))
+    plain: Plain = torch.compile(plain_statistics)
+    forward, backward = torch.compile(moments), torch.compile(moment_gradients)
 
     def weighted(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        mean, square = FusedMoments.apply(logits, x, forward, backward)
+        mean, square = FusedMoments.apply(logits, x, forward, backward)  # type: ignore[no-untyped-call]
         return mean_and_deviation(mean, square)
 
     x = torch.sin(torch.arange(2.0 * 8 * channels, device=device)).view(2, 8, channels).requires_grad_()

@@ -70,7 +70,7 @@ def test_sums_of_half_precision_are_in_float32():
 @pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
 def test_compiled_forms_give_the_same_for_any_shape(dtype, tolerance, caplog):
-    """Tolerance relative to the largest value. Gradients of half-precision activations are rounded to that precision."""
+    """Tolerance relative to the largest value. Gradients of half-precision activations have half precision, too."""
     plain, weighted = fused_statistics("cpu", 12)
     if plain is plain_statistics:
         pytest.skip(f"no compiler here: {caplog.text}")
@@ -91,7 +91,8 @@ def breaks(_):
 
 
 @pytest.mark.parametrize(
-    ("compiler", "said"), [(breaks, "no compiler"), (lambda form: lambda first, *rest: form(1.01 * first, *rest), "differ")]
+    ("compiler", "said"),
+    [(breaks, "no compiler"), (lambda form: lambda first, *rest: form(1.01 * first, *rest), "differ")],
 )
 def test_where_nothing_can_be_compiled_the_plain_forms_are_used(compiler, said, monkeypatch, caplog):
     monkeypatch.setattr(torch, "compile", compiler)
