@@ -110,8 +110,9 @@ def fused_statistics(device: str, channels: int) -> tuple[Plain, Weighted]:
         device: cuda or cpu.
         channels: C.
     """
-    plain: Plain = torch.compile(plain_statistics)
-    forward, backward = torch.compile(moments), torch.compile(moment_gradients)
+    here = {"compile_threads": 1}  # a handful of kernels: no processes beside the training
+    plain: Plain = torch.compile(plain_statistics, options=here)
+    forward, backward = (torch.compile(form, options=here) for form in (moments, moment_gradients))
 
     def weighted(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         mean, square = FusedMoments.apply(logits, x, forward, backward)  # type: ignore[no-untyped-call]

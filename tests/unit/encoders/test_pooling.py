@@ -83,7 +83,7 @@ def test_compiled_forms_give_the_same_for_any_shape(dtype, tolerance, caplog):
                 assert (one - other).abs().max() <= tolerance * other.abs().max()
 
 
-def breaks(_):
+def breaks(_, options):
     def run(*_):
         raise RuntimeError("no compiler")
 
@@ -92,7 +92,7 @@ def breaks(_):
 
 @pytest.mark.parametrize(
     ("compiler", "said"),
-    [(breaks, "no compiler"), (lambda form: lambda first, *rest: form(1.01 * first, *rest), "differ")],
+    [(breaks, "no compiler"), (lambda form, options: lambda first, *rest: form(1.01 * first, *rest), "differ")],
 )
 def test_where_nothing_can_be_compiled_the_plain_forms_are_used(compiler, said, monkeypatch, caplog):
     monkeypatch.setattr(torch, "compile", compiler)
