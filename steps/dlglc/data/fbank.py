@@ -68,8 +68,9 @@ class Fbank(nn.Module):
             if waveforms.device.type == "cpu":
                 rows = max(1, (1 << 17) // max(1, waveforms.shape[1]))
             pieces = waveforms.split(rows)
-            # The pieces share a buffer for their frames. Its last samples stay zero.
-            padded = self.window.new_zeros(len(pieces[0]), self.num_frames(waveforms.shape[1]), self.nfft)
+            # The pieces share a buffer for their frames. The samples behind each frame stay zero.
+            padded = self.window.new_empty(len(pieces[0]), self.num_frames(waveforms.shape[1]), self.nfft)
+            padded[..., self.length :] = 0
             return torch.cat([self._energies(piece.float(), padded[: len(piece)]) for piece in pieces])
 
     def _energies(self, x: torch.Tensor, padded: torch.Tensor) -> torch.Tensor:

@@ -110,7 +110,8 @@ def fused_statistics(device: str, channels: int) -> tuple[Plain, Weighted]:
         device: cuda or cpu.
         channels: C.
     """
-    here = {"compile_threads": 1}  # a handful of kernels: no processes beside the training
+    # There are a handful of kernels. They need no processes beside the training.
+    here: dict[str, str | int | bool | Callable[..., Any]] = {"compile_threads": 1}
     plain: Plain = torch.compile(plain_statistics, options=here)
     forward, backward = (torch.compile(form, options=here) for form in (moments, moment_gradients))
 
