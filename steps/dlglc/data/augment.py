@@ -13,10 +13,11 @@ import torch
 from ..arrays import Array
 from ..errors import RecipeError
 from ..settings.schema import AugmentSettings
-from .audio import Recordings, read_crops
+from .audio import KeptRecordings, Recordings, read_crops
 from .tables import read_table
 
 PLAN = ("rir_row", "rir", "noise_row", "noise", "snr")  # keys of the plan that Augmenter.apply takes
+KEPT_SAMPLES = 2**24  # noise that a reading process keeps in memory: 17 minutes at 16 kHz, 32 MiB
 SPECTRA_BYTES = 2**28  # most memory for the spectra of all impulse responses, for each length of crop
 READERS = 8  # threads that read the impulse responses: on a shared file system each file takes time to open
 
@@ -51,6 +52,8 @@ class Augmenter:
         self.noises: Recordings | None = None
         if noise_dir:
             self.noises = Recordings(noise_dir, sample_rate)
+            if self.noises.num_samples.sum() <= KEPT_SAMPLES:
+                self.noises = KeptRecordings(noise_dir, sample_rate)
             kinds = read_table(Path(noise_dir) / "utt2spk")
             self.by_kind: dict[str, list[int]] = {}
             for i, utt in enumerate(self.noises.ids):

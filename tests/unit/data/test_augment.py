@@ -6,6 +6,7 @@ import soundfile
 import torch
 
 from dlglc.data import augment
+from dlglc.data.audio import KeptRecordings, Recordings
 from dlglc.data.augment import Augmenter, fast_length
 from dlglc.data.tables import write_data_dir
 from dlglc.errors import RecipeError
@@ -76,6 +77,19 @@ def test_spectra_are_kept_where_they_are_small_and_change_nothing(crops, monkeyp
         assert len(crops.augmenter.spectra) == (2 if most else 0)
     for kept, anew in zip(found[:3], found[3:]):
         torch.testing.assert_close(kept, anew, rtol=1e-6, atol=1e-3)
+
+
+def test_noise_is_the_same_from_memory_and_from_files(tiny, monkeypatch):
+    found = {}
+    for most, kind in ((augment.KEPT_SAMPLES, KeptRecordings), (0, Recordings)):
+        monkeypatch.setattr(augment, "KEPT_SAMPLES", most)
+        source = augmenter(tiny, "probability=1", "reverb_share=0")
+        assert type(source.noises) is kind
+        rng = np.random.default_rng(0)
+        found[most] = [source.draw(rng, samples) for samples in (160, 16_000, 16_000, 900_000) for _ in range(20)]
+    for kept, read in zip(*found.values()):
+        assert kept[:2] == read[:2]
+        np.testing.assert_array_equal(kept[2], read[2])
 
 
 def test_a_plan_is_applied_to_a_copy(crops):
