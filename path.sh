@@ -45,4 +45,5 @@ if [ "$(cat "$_venv/.requirements" 2>/dev/null || true)" != "$_wanted" ]; then
   ) || { echo "path.sh: could not set up $_venv: see above, mend it and run again" >&2; exit 1; }
 fi
 export PATH=$_venv/bin:$PATH
+export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$_venv/compiled} # what torch.compile makes, on a GPU only
 unset _venv _wanted _python _candidate
