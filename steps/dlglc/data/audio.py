@@ -139,6 +139,23 @@ class Recordings:
         return RecipeError(f"{place_of(self.scp, i, self.ids[i])}: {self.ids[i]}: {reason} ({self.where[i]})")
 
 
+class KeptRecordings(Recordings):
+    """Recordings that are read once and kept in memory, for few clips of which many crops are taken.
+
+    To open a file and to close it takes longer than to read a crop of it.
+    """
+
+    def __init__(self, data_dir: str | Path, sample_rate: int = 16000):
+        super().__init__(data_dir, sample_rate)
+        self.kept: dict[int, Array] = {}
+
+    def read(self, i: int, start: int = 0, num: int | None = None) -> Array:
+        """See Recordings.read."""
+        if i not in self.kept:
+            self.kept[i] = super().read(i)
+        return self.kept[i][start : None if num is None else start + num]
+
+
 def to_int16(file: soundfile.SoundFile, count: int) -> Array:
     """The next samples of a mono file. Wider ones are scaled and rounded: libsndfile would cut 0.9 to 0.
 

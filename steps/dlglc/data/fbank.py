@@ -68,10 +68,14 @@ class Fbank(nn.Module):
             rows = len(waveforms)
             if waveforms.device.type == "cpu":
                 rows = max(1, (1 << 17) // max(1, waveforms.shape[1]))
-            return torch.cat([self._energies(piece.float()) for piece in waveforms.split(rows)])
+            pieces = waveforms.split(rows)
+            # The pieces share a buffer for their frames. The samples behind each frame stay zero.
+            padded = self.window.new_empty(len(pieces[0]), self.num_frames(waveforms.shape[1]), self.nfft)
+            padded[..., self.length :] = 0
+            return torch.cat([self._energies(piece.float(), padded[: len(piece)]) for piece in pieces])
 
-    def _energies(self, x: torch.Tensor) -> torch.Tensor:
-        """Log-mel energies of (B, samples) float32.
+    def _energies(self, x: torch.Tensor, padded: torch.Tensor) -> torch.Tensor:
+        """Log-mel energies of (B, samples) float32. padded is (B, frames, FFT size), zero behind the frames' length.
 
         Kaldi subtracts the mean of each frame and then applies pre-emphasis. Both are linear, so the order can be
         changed, and the pre-emphasis is computed once per sample instead of once per frame. With y = x[i] - p x[i-1]
@@ -84,8 +88,6 @@ class Fbank(nn.Module):
         y = torch.cat([x[:, :1], torch.add(x[:, 1:], x[:, :-1], alpha=-p)], dim=1).unfold(-1, self.length, self.shift)
         frames = x.unfold(-1, self.length, self.shift)
         mean = frames.mean(-1, keepdim=True).mul_(1 - p)
-        padded = x.new_empty(*y.shape[:-1], self.nfft)
-        padded[..., self.length :] = 0
         emphasised = torch.sub(y, mean, out=padded[..., : self.length])
         torch.add(-mean, frames[..., :1], alpha=1 - p, out=emphasised[..., :1])
         emphasised.mul_(self.window)

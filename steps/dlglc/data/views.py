@@ -34,7 +34,7 @@ class Views:
         if f"feats{v}" in batch:
             feats = batch[f"feats{v}"]
         else:
-            waves = batch[f"wave{v}"].float()
+            waves = batch[f"wave{v}"]
             if augmented and self.augmenter:
                 waves = self.augmenter.apply(waves, {k: batch[f"{k}{v}"] for k in PLAN})
             feats = self.fbank(waves)

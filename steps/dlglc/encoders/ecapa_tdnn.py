@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .base import Encoder, Part
+from .pooling import fused_statistics, plain_statistics, weighted_statistics
 
 
 def convolve(conv: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
@@ -97,16 +98,12 @@ class AttentiveStatistics(nn.Module):
         self.up = nn.Conv1d(bottleneck, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Statistics are in float32: with squares of half-precision activations, the variance would be lost.
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        mean = wide.mean(1)
-        variance = (wide.square().mean(1) - mean.square()).clamp(min=0)
-        context = self.context(torch.cat([mean, (variance + 1e-7).sqrt()], dim=1).to(x.dtype))
+        # Whole utterances have too many shapes to compile for. A CPU is not quicker with compiled forms.
+        fused = x.is_cuda and self.training
+        plain, weighted = fused_statistics("cuda", self.channels) if fused else (plain_statistics, weighted_statistics)
+        context = self.context(plain(x).to(x.dtype))
         logits = convolve(self.up, torch.tanh(convolve(self.down, x) + context.unsqueeze(1)))
-        weighted = torch.softmax(logits.to(wide.dtype), dim=1) * wide
-        mean = weighted.sum(1)
-        variance = (weighted * wide).sum(1) - mean.square()
-        return torch.cat([mean, variance.clamp(min=1e-7).sqrt()], dim=1)
+        return weighted(logits, x)
 
 
 class EcapaTdnn(Encoder):

@@ -157,8 +157,8 @@ def gpu_remedy(failure: str) -> str:
         return f"torch {torch.__version__} is a build for CPUs: install a build for CUDA of the same version"
     if "too old" in failure:
         return (
-            f"the NVIDIA driver is too old for torch {torch.__version__}, which wants CUDA {torch.version.cuda}: update "
-            f"the driver, or install a build of torch for an older CUDA ({failure.splitlines()[0]})"
+            f"the NVIDIA driver is too old for torch {torch.__version__} with CUDA {torch.version.cuda}: update the "
+            f"driver, or install a build of torch for an older CUDA ({failure.splitlines()[0]})"
         )
     return "check nvidia-smi and CUDA_VISIBLE_DEVICES" + (f" ({failure.splitlines()[0]})" if failure else "")
 

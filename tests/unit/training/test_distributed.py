@@ -34,7 +34,7 @@ def test_a_gpu_that_is_not_there_is_named():
 
 def test_the_reason_why_torch_finds_no_gpu_becomes_a_remedy():
     """The words are those of torch.cuda.init (torch/cuda/__init__.py and c10/cuda/CUDAFunctions.cpp)."""
-    old = "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by ...\nMore"
+    old = "The NVIDIA driver on your system is too old (found version 11040). Please update it by ...\nMore"
     assert "update the driver, or install a build of torch for an older CUDA" in gpu_remedy(old)
     assert "found version 11040" in gpu_remedy(old) and "More" not in gpu_remedy(old)
     assert "build for CPUs" in gpu_remedy("Torch not compiled with CUDA enabled")
