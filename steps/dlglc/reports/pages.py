@@ -12,17 +12,20 @@ from ..errors import RecipeError
 from ..files import write_text
 from .comparison import Evaluation, comparison_rows, differences, overview, read_experiments
 from .markdown import markdown_table
+from .page.page import write_page
 from .plots import DINO_FIGURES, plot_dino, plot_rounds
 from .records import describe_origin, read_experiment, read_json, read_lines, systems_of
 from .tables import describe_data, left_out, results_table, training_section, trial_list
 from .unlabelled import unlabelled_section
 
 
-def experiment_page(exp_dir: Path, data: Path | None) -> str:
-    """Write EXP_DIR/RESULTS.md and EXP_DIR/results.json (steps/make_report.py).
+def experiment_page(exp_dir: Path, data: Path | None, clips: int = 12) -> str:
+    """Write EXP_DIR/RESULTS.md, EXP_DIR/results.json and EXP_DIR/report.html (steps/make_report.py).
 
     Args:
-        data: data directory of the experiment, for the number of trials and the hours of speech.
+        exp_dir: directory of the experiment.
+        data: its data directory; without it there are no figures of trials, sessions and true speakers.
+        clips: recordings in report.html, at most.
 
     Returns:
         The table of results.
@@ -50,6 +53,7 @@ def experiment_page(exp_dir: Path, data: Path | None) -> str:
     ]
     _write_records(exp_dir / "results.json", records)
     _write_page(exp_dir / "RESULTS.md", parts)
+    write_page(exp_dir, data, records, clips)
     return table
 
 
