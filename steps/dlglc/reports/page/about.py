@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...provenance import flatten
 from ...settings import SCHEMAS, load_settings
 from ...settings.messages import shown
@@ -15,21 +17,14 @@ def about_section(exp_dir: Path) -> Section:
     blocks: list[Block] = []
     changed = changed_settings(exp_dir)
     if changed:
-        blocks.append(Table(["setting", "value", "default", "of"], changed, "Settings that differ from conf/*.yaml", 4))
+        head = ["setting", "value", "default", "of"]
+        blocks.append(Table(head, changed, "Settings that differ from conf/*.yaml", 3, words_last=True))
     else:
         blocks.append(Text("All settings are those of conf/*.yaml."))
     rows = [row for system in systems_of(exp_dir) if (row := training_row(system))]
     if rows:
-        head = [
-            "system",
-            "seed",
-            "epochs",
-            "minutes",
-            "utterances per second",
-            "waiting for data %",
-            "code and machine",
-        ]
-        blocks.append(Table(head, rows, "Trainings", words_last=True))
+        columns = ["system", "seed", "epochs", "minutes", "utterances per second", "waiting for data %", "made with"]
+        blocks.append(Table(columns, rows, "Trainings", words_last=True))
     return Section("about", "Settings, times and machine", blocks)
 
 
@@ -74,8 +69,9 @@ def training_row(system: Path) -> list[str]:
         return []
     seed = (read_json(system / "stamp.json") or {}).get("settings", {}).get("seed", "–")
     seconds = sum(line["seconds"] for line in lines)
-    speed = sum(line["utterances_per_second"] for line in lines) / len(lines)
-    waited = sum(line["data_wait"] * line["seconds"] for line in lines) / seconds
+    speed = [line["utterances_per_second"] for line in lines if "utterances_per_second" in line]
+    waited = sum(line.get("data_wait", 0.0) * line["seconds"] for line in lines) / seconds
     command = (system / "command").read_text().strip().splitlines() if (system / "command").exists() else []
     made = command[-1].lstrip("# ") if command else "–"
-    return [system.name, str(seed), str(len(lines)), f"{seconds / 60:.1f}", f"{speed:.0f}", f"{100 * waited:.0f}", made]
+    figures = [f"{seconds / 60:.1f}", f"{np.mean(speed):.0f}" if speed else "–", f"{100 * waited:.0f}"]
+    return [system.name, str(seed), str(len(lines)), *figures, made]

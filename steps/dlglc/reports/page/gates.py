@@ -125,7 +125,7 @@ def row_of(line: dict[str, Any]) -> list[str]:
 def sentence(line: dict[str, Any]) -> str:
     """What the gate of an epoch did."""
     threshold = "" if line["threshold"] is None else f" of {line['threshold']:.3g} on the loss"
-    shares = ", ".join(f"{name} {100 * line[name]:.1f} %" for name in DECISIONS)
+    shares = ", ".join(f"{name} {100 * line[name]:.1f}\u00a0%" for name in DECISIONS)
     how = HOW.get(line["gate"], line["gate"]).replace("the threshold", f"the threshold{threshold}", 1)
     return f"Epoch {line['epoch']}: {how}. Labels: {shares}."
 

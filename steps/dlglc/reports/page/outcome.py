@@ -38,7 +38,7 @@ def outcome_section(exp_dir: Path, records: list[dict[str, Any]], stale: dict[st
     if stale:
         rows = [[name, reason] for name, reason in stale.items()]
         blocks.append(
-            Table(["scores", "what has changed"], rows, "Left out, because something before them has changed", 2)
+            Table(["scores", "what has changed"], rows, "Left out, because something before them has changed", 1, True)
         )
     blocks += unlabelled_blocks(exp_dir)
     return Section("results", "Results", blocks)
