@@ -16,7 +16,7 @@ REMEDY_FOR_SESSIONS = (
 
 def check_sizes(experiment: Experiment) -> list[Finding] | str:
     """One giant cluster, or clusters of very few utterances."""
-    clusters = experiment.clusters()
+    clusters = experiment.clusters
     found = []
     for system, table in clusters.items():
         sizes = np.unique(list(table.values()), return_counts=True)[1]
@@ -61,7 +61,7 @@ def check_stability(experiment: Experiment) -> list[Finding] | str:
 
 def check_sessions(experiment: Experiment) -> list[Finding] | str:
     """Clusters that are sessions: by the true speakers where they are known, else by a sign without labels."""
-    clusters = experiment.clusters()
+    clusters = experiment.clusters
     if not clusters or experiment.data is None:
         return "no clusters"
     system, table = list(clusters.items())[-1]

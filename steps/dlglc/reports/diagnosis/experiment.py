@@ -1,5 +1,6 @@
 """An experiment as the checks see it."""
 
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ class Experiment:
         found: dict[str, Any] = (read_json(system / "stamp.json") or {}).get("settings", {}).get(idea, {})
         return found
 
+    @functools.cached_property
     def clusters(self) -> dict[Path, dict[str, str]]:
         """The clusters of each trained system."""
         files = {s: s / "clusters/utt2cluster" for s in self.systems if s.name != "untrained"}
