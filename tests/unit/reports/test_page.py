@@ -125,7 +125,7 @@ def test_a_page_without_audio_and_without_data(world, tmp_path):
     experiment_page(exp, data, clips=0)
     page = (exp / "report.html").read_text(encoding="utf-8")
     assert "<audio" not in page
-    assert "takes for one" in page
+    assert "Different speakers: the highest scores by round2 and cosine" in page
     experiment_page(exp, None)
     assert sections((exp / "report.html").read_text()) == [
         *("findings", "results", "trainings", "gates", "embeddings", "about")

@@ -14,7 +14,7 @@ from ...data.tables import read_trials
 from ..records import BACKENDS
 from ..truth import true_speakers
 from .blocks import Block, Clip, Clips, Section
-from .scores import Scored
+from .scores import Scored, threshold_of
 
 RATE = 16000
 SECONDS = 3.0  # of a clip, from the middle of the recording
@@ -92,10 +92,10 @@ def confusions(one: Scored, trials: Path, names: dict[str, str], audio: Audio, e
         each: trials of each kind.
     """
     enrol, test, target = read_trials(trials)
-    order, scores = one.curve.order, one.curve.scores
+    order, scores, threshold = one.curve.order, one.curve.scores, threshold_of(one.curve)
     kinds = {
-        "Different speakers that the system takes for one": (False, range(len(order) - 1, -1, -1)),
-        "One speaker that the system takes for two": (True, range(len(order))),
+        "Different speakers: the highest scores": (False, range(len(order) - 1, -1, -1)),
+        "One speaker: the lowest scores": (True, range(len(order))),
     }
     blocks: list[Block] = []
     for title, (kind, places) in kinds.items():
@@ -109,11 +109,12 @@ def confusions(one: Scored, trials: Path, names: dict[str, str], audio: Audio, e
                 continue
             used |= speakers
             clips = [audio.clip(utt, f"speaker {names[utt]}" if utt in names else "") for utt in pair]
-            groups.append((f"Score {scores[place]:.3g} by {one.system} and {BACKENDS[one.backend]}", clips))
+            error = "an error" if (scores[place] >= threshold) != kind else "no error"
+            groups.append((f"Score {scores[place]:.3g}: {error} at the threshold of the EER, {threshold:.3g}", clips))
             if len(groups) == each:
                 break
         if groups:
-            blocks.append(Clips(title, groups))
+            blocks.append(Clips(f"{title} by {one.system} and {BACKENDS[one.backend]}", groups))
     return blocks
 
 

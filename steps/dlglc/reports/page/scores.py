@@ -114,8 +114,7 @@ def histogram_figure(one: Scored) -> Figure:
     low, high = np.quantile(scores, [0.0005, 0.9995])
     edges = np.linspace(low, high, 51)
     parts = {"nontarget": scores[~target], "target": scores[target]}
-    miss, alarm = rates(*one.curve.counts())
-    threshold = one.curve.thresholds[int(np.argmax(miss >= alarm))]
+    threshold = threshold_of(one.curve)
     with canvas() as (figure, axes):
         for place, (name, values) in enumerate(parts.items()):
             axes.stairs(share(values, edges), edges, fill=True, color=SERIES[place], alpha=0.35)
@@ -140,6 +139,12 @@ def histogram_figure(one: Scored) -> Figure:
         f"error rates are equal is {threshold:.3g}.",
         table=Table(["trials", "number", "mean", "deviation", "5 % quantile", "95 % quantile"], rows, title),
     )
+
+
+def threshold_of(curve: Roc) -> float:
+    """The lowest threshold at which misses are at least as frequent as false alarms: that of the EER."""
+    miss, alarm = rates(*curve.counts())
+    return float(curve.thresholds[int(np.argmax(miss >= alarm))])
 
 
 def share(values: Array, edges: Array) -> Array:
