@@ -12,7 +12,6 @@ from ..errors import RecipeError
 from ..files import write_text
 from .comparison import Evaluation, comparison_rows, differences, overview, read_experiments
 from .markdown import markdown_table
-from .page.page import write_page
 from .plots import DINO_FIGURES, plot_dino, plot_rounds
 from .records import describe_origin, read_experiment, read_json, read_lines, systems_of
 from .tables import describe_data, left_out, results_table, training_section, trial_list
@@ -30,6 +29,8 @@ def experiment_page(exp_dir: Path, data: Path | None, clips: int = 12) -> str:
     Returns:
         The table of results.
     """
+    from .page.page import write_page  # here: it takes seconds to import, and the other pages do not need it
+
     unlabelled = unlabelled_section(exp_dir, data)
     scored = not unlabelled or any(exp_dir.glob("*/scores"))
     records = (
