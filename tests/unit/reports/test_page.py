@@ -132,6 +132,18 @@ def test_a_page_without_audio_and_without_data(world, tmp_path):
     ]
 
 
+def test_what_is_gone_is_left_out_and_the_page_is_made(tmp_path):
+    exp, data = write_experiment(tmp_path)
+    (exp / "round2/train/embedding.ark").unlink()
+    for path in data.glob("eval/*.wav"):
+        path.unlink()
+    experiment_page(exp, data)
+    page = (exp / "report.html").read_text(encoding="utf-8")
+    assert "No map of the embeddings: " in page and "embedding.scp:1: cannot read" in page
+    assert "Sizes of the clusters" in page
+    assert "<audio" not in page and "Different speakers: the highest scores" in page
+
+
 def test_all_kinds_of_blocks_escape_their_texts():
     bad = "<b onclick=x>&"
     blocks = [

@@ -1,13 +1,14 @@
 """Problems of trainings: collapse, gates that do nothing."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...data.arks import StoredArray
-from ...data.columns import read_columns
+from ...data.arks import read_some
 from ...dino.health import collapse
+from ...errors import RecipeError
 from ...vectors import unit_length
 from .experiment import Experiment, Finding, percent
 
@@ -39,10 +40,15 @@ def check_collapse(experiment: Experiment) -> list[Finding] | str:
 
 
 def deviation_of(scp: Path, most: int = 500) -> float:
-    """Standard deviation of unit-length embeddings times the square root of their dimension, of a sample."""
-    _, places = read_columns(scp)
-    rows = np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int))
-    unit = unit_length(np.array([StoredArray(places[row]).read() for row in rows]))
+    """Standard deviation of unit-length embeddings times the square root of their dimension, of a sample.
+
+    NaN if the embeddings cannot be read.
+    """
+    try:
+        _, points = read_some(scp, lambda ids: np.unique(np.linspace(0, len(ids) - 1, most).astype(int)))
+    except RecipeError:
+        return math.nan
+    unit = unit_length(points)
     return float(unit.std(0).mean() * unit.shape[1] ** 0.5)
 
 

@@ -11,6 +11,7 @@ import soundfile
 from ...arrays import Array
 from ...data.audio import Recordings
 from ...data.tables import read_trials
+from ...errors import RecipeError
 from ..records import BACKENDS
 from ..truth import true_speakers
 from .blocks import Block, Clip, Clips, Section
@@ -34,11 +35,14 @@ class Audio:
         self.left = most
 
     def clip(self, utt: str, detail: str = "") -> Clip:
-        """The middle of an utterance."""
+        """The middle of an utterance; without audio if the recording is gone, or was left in another form."""
         if utt not in self.rows or self.left <= 0:
             return Clip(utt, detail, "")
         self.left -= 1
-        samples = self.recordings.read(self.rows[utt])
+        try:
+            samples = self.recordings.read(self.rows[utt])
+        except RecipeError:
+            return Clip(utt, detail, "")
         first = max(0, (len(samples) - int(SECONDS * RATE)) // 2)
         return Clip(utt, detail, data_uri(samples[first : first + int(SECONDS * RATE)]))
 

@@ -9,14 +9,15 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from ...arrays import Array
-from ...data.arks import StoredArray
-from ...data.columns import read_columns
+from ...data.arks import read_some
+from ...data.columns import Column
 from ...data.tables import read_table
+from ...errors import RecipeError
 from ...vectors import unit_length
 from ..records import systems_of
 from ..sessions import known_sessions
 from ..truth import true_speakers
-from .blocks import Block, Choice, Figure, Row, Section, Slider, Table
+from .blocks import Block, Choice, Figure, Row, Section, Slider, Table, Text
 from .drawing import INK, MARKERS, MUTED, POINTS, SERIES, canvas, legend_above, style_of, to_svg
 
 MOST = 1000  # utterances of a map
@@ -49,9 +50,12 @@ def maps_section(exp_dir: Path, data: Path | None) -> Section:
     mapped = [system for system in clustered if (system / "train/embedding.scp").exists()]
     figures: list[Figure | Slider | Choice] = []
     if mapped:
-        sample = take_sample(mapped[-1], data)
-        if len(sample.ids) > 3:
-            figures.append(map_choice(mapped[-1].name, sample))
+        try:
+            sample = take_sample(mapped[-1], data)
+            if len(sample.ids) > 3:
+                figures.append(map_choice(mapped[-1].name, sample))
+        except RecipeError as error:
+            blocks.append(Text(f"No map of the embeddings: {error}"))
     if clustered:
         figures.append(sizes_figure(clustered, data))
     if figures:
@@ -65,14 +69,15 @@ def take_sample(system: Path, data: Path | None, seed: int = 0) -> Sample:
     t-SNE of scikit-learn, on the cosine distance of embeddings whose mean was subtracted. It starts from the principal
     components, so that the same embeddings give the same map.
     """
-    ids, places = read_columns(system / "train/embedding.scp")
     clusters = read_table(system / "clusters/utt2cluster")
-    known = [row for row, utt in enumerate(ids) if utt in clusters]
-    rng = np.random.default_rng(seed)
-    rows = sorted(rng.choice(known, min(MOST, len(known)), replace=False)) if known else []
-    points = np.array([StoredArray(places[row]).read() for row in rows])
-    names = [ids[row] for row in rows]
-    groups = {"cluster": [clusters[name] for name in names]}
+
+    def draw(ids: Column) -> Array:
+        rng = np.random.default_rng(seed)
+        chosen: Array = np.sort(rng.choice(len(ids), min(MOST, len(ids)), replace=False))
+        return chosen
+
+    names, points = read_some(system / "train/embedding.scp", draw)
+    groups = {"cluster": [clusters.get(name, "none") for name in names]}
     sessions = known_sessions(data / "train", names) if data else None
     if sessions:
         groups["session"] = sessions
