@@ -4,6 +4,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from support import scripts
 from support.training import SMALL, dino_arguments, figures, lines, round_arguments, same_model
@@ -131,6 +132,13 @@ def test_a_killed_round_ends_with_the_same_bits_and_decisions(tiny, script, dino
         ):
             for key in ("decision", "target", "log_loss"):
                 np.testing.assert_array_equal(a[key], b[key])
+    seen = []
+    for name in ("whole", "cut"):
+        events = EventAccumulator(str(tmp_path / name / "tensorboard"), size_guidance={"histograms": 0})
+        events.Reload()
+        seen.append([(event.step, list(event.histogram_value.bucket)) for event in events.Histograms("log_loss")])
+    assert seen[0] == seen[1]
+    assert [step for step, _ in seen[0]] == [1, 2, 3, 4, 5]
 
 
 def test_stages_of_a_round_begin_when_the_config_says(tiny, script, dino, utt2cluster, tmp_path):
