@@ -47,6 +47,7 @@ num_nodes=1      # nodes of a training, each with ngpu GPUs; more than one throu
 max_hours=       # after which a training stops, with a checkpoint, for queues with a limit; the same command goes on
 overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
 status=false     # show where the experiment stands: done, running, stale and why; run nothing
+diagnose=false   # name what went wrong in the experiment, with remedies; run nothing
 dry_run=false    # print the settings that differ from the defaults and the commands of the stages; run nothing
 # end options
 . utils/parse_options.sh
@@ -79,12 +80,13 @@ make_clusters() { # SYSTEM [SYSTEM-BEFORE]
   fi
 }
 score() { # SYSTEM NAME OPTION...: every trial list of the evaluation set
-  local list out
+  local list out speakers=()
+  [ ! -f "$data/eval/utt2spk.truth" ] || speakers=(--utt2spk "$data/eval/utt2spk.truth") # for intervals
   for list in $(trial_lists); do
     out=$exp/$1/scores/$2${list#trials}
     job "$exp/$1/log/score_${out##*/}.log" steps/score_trials.py "${backend_settings[@]}" "${@:3}" \
       "$data/eval/$list" "$exp/$1/eval/embedding.scp" "$out"
-    quietly steps/compute_metrics.py "$out" "$data/eval/$list" "$out.json"
+    quietly steps/compute_metrics.py ${speakers[@]+"${speakers[@]}"} "$out" "$data/eval/$list" "$out.json"
   done
 }
 

@@ -71,7 +71,7 @@ model_jobs=(--gpu "$((gpus > 0))")
 read -ra _cmd <<<"$cmd"
 read -ra prepare_options <<<"$prepare"
 if [ "$corpus" = folder ]; then
-  [ -n "$corpus_dir_given" ] || [ "$stage" -gt 1 ] || $status ||
+  [ -n "$corpus_dir_given" ] || [ "$stage" -gt 1 ] || $status || $diagnose ||
     _refuse "--corpus folder needs --corpus-dir, the folder that holds your audio"
   prepare_options+=(--folders "$folders" --channels "$channels" --seed "$seed")
   [ -z "$labels" ] || prepare_options+=(--labels "$labels")
@@ -162,6 +162,10 @@ if $status; then
   for _idea in fbank augment dino cluster dlglc backend; do _options+=("--$_idea-config" "$(settings_file "$_idea")"); done
   mapfile -t _systems < <(printf '%s\n' "${scored[@]}" | grep -vx mfcc)
   exec steps/show_status.py "${_options[@]}" "${_all_words[@]}" "$data" "$exp" "${_systems[@]}"
+fi
+
+if $diagnose; then
+  exec steps/diagnose.py --data "$data" "$exp"
 fi
 
 # --- how things run ---------------------------------------------------------------------------------------------------

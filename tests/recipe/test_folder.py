@@ -72,7 +72,14 @@ def folder(clone, speech, once):
 def test_all_stages_finish_without_labels(folder):
     for stage in range(8):
         assert re.search(rf"stage {stage}: [^\n]+: done in \d+ s", folder.said)
-    for name in ("dino/model.pt", "round1/model.pt", "round1/plda.npz", "round1/clusters/listen.txt", "RESULTS.md"):
+    for name in (
+        "dino/model.pt",
+        "round1/model.pt",
+        "round1/plda.npz",
+        "round1/clusters/listen.txt",
+        "RESULTS.md",
+        "report.html",
+    ):
         assert (folder.tree / "exp/folder" / name).exists()
     assert not list(folder.tree.glob("data/folder/**/utt2spk.truth"))
     assert not (folder.tree / "data/folder/eval").exists()

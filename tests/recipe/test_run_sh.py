@@ -148,6 +148,9 @@ def test_the_chain_runs_from_data_to_report(finished):
     assert "EER %" in finished.said
     text = (tree / "exp/mini/RESULTS.md").read_text()
     assert "## round1" in text
+    assert all(len(record["eer_ci"]) == 2 for record in records)
+    assert "round1: losses that set the gate" in (tree / "exp/mini/report.html").read_text()
+    assert list((tree / "exp/mini/round1/tensorboard").iterdir())
     assert "kept right" in text
     trials = [line.split()[:2] for line in (tree / "data/mini/eval/trials").read_text().splitlines()]
     scores = [line.split()[:2] for line in (tree / "exp/mini/round1/scores/plda").read_text().splitlines()]

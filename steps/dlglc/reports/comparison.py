@@ -8,12 +8,13 @@ import numpy as np
 from scipy.stats import t as student
 
 from ..arrays import Array
+from ..console import log
 from ..data.tables import read_table, read_trials
 from ..extras.bootstrap import bootstrap, interval
 from ..scoring.metrics import roc
 from ..scoring.scores import read_scores
 from .markdown import markdown_table
-from .records import BACKENDS, read_experiment, variant_and_round
+from .records import BACKENDS, read_experiment, stale_scores, variant_and_round
 
 Found = dict[tuple[str, str], dict[Path, dict[str, Any]]]  # (system, back-end) → experiment → record
 
@@ -40,6 +41,8 @@ def read_experiments(exp_dirs: list[Path]) -> Found:
     """
     found: Found = {}
     for exp_dir in exp_dirs:
+        for name, reason in stale_scores(exp_dir).items():
+            log.info("%s: the scores %s are left out: %s", exp_dir, name, reason)
         for record in read_experiment(exp_dir):
             found.setdefault((record["system"], record["backend"]), {})[exp_dir] = record
     return found

@@ -18,15 +18,19 @@ from .tables import describe_data, left_out, results_table, training_section, tr
 from .unlabelled import unlabelled_section
 
 
-def experiment_page(exp_dir: Path, data: Path | None) -> str:
-    """Write EXP_DIR/RESULTS.md and EXP_DIR/results.json (steps/make_report.py).
+def experiment_page(exp_dir: Path, data: Path | None, clips: int = 12) -> str:
+    """Write EXP_DIR/RESULTS.md, EXP_DIR/results.json and EXP_DIR/report.html (steps/make_report.py).
 
     Args:
-        data: data directory of the experiment, for the number of trials and the hours of speech.
+        exp_dir: directory of the experiment.
+        data: its data directory; without it there are no figures of trials, sessions and true speakers.
+        clips: recordings in report.html, at most.
 
     Returns:
         The table of results.
     """
+    from .page.page import write_page  # here: it takes seconds to import, and the other pages do not need it
+
     unlabelled = unlabelled_section(exp_dir, data)
     scored = not unlabelled or any(exp_dir.glob("*/scores"))
     records = (
@@ -50,6 +54,7 @@ def experiment_page(exp_dir: Path, data: Path | None) -> str:
     ]
     _write_records(exp_dir / "results.json", records)
     _write_page(exp_dir / "RESULTS.md", parts)
+    write_page(exp_dir, data, records, clips)
     return table
 
 

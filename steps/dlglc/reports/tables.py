@@ -26,7 +26,7 @@ def results_table(records: list[dict[str, Any]]) -> str:
 
 
 def left_out(exp_dir: Path) -> list[str]:
-    """A paragraph on the scores that are left out because something before them has changed; empty if there are none."""
+    """The scores that are left out because something before them has changed; empty if there are none."""
     stale = stale_scores(exp_dir)
     if not stale:
         return []

@@ -172,7 +172,7 @@ class DlgLc(Task):
         return {"gate": self.gate.how, "threshold": threshold, **mixture, **shares, **sign}
 
     def histograms(self, epoch: int) -> dict[str, Array]:
-        """ln(loss) of all labels, and of those that were kept, corrected and dropped. Empty if nobody kept the record."""
+        """ln(loss) of all labels, and of those that were kept, corrected and dropped; empty without a record."""
         file = record_file(self.gate_dir, epoch + 1)
         if not file.exists():
             return {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 
 from ..arrays import Array
@@ -21,8 +21,8 @@ BINS = 64  # of a histogram
 class Events:
     """OUT_DIR/tensorboard, one event file.
 
-    A training that goes on writes a new file with the epochs before and removes the old one. So each epoch has one
-    point, whoever reads the file. A TensorBoard that is open meanwhile drops the points that it has shown.
+    A training that goes on writes a new file with the epochs before, and removes the old one. So each epoch has one
+    point. A TensorBoard that was open meanwhile has to be started again.
 
     An event is on the disk when add() returns. No thread and no process writes in the background.
 
@@ -41,7 +41,6 @@ class Events:
             old.unlink()
         self.histograms = histograms
         self.writer = EventsWriter(str(folder / "events"))
-        self._write(0, session_log=SessionLog(status=SessionLog.START))
         for line in lines:
             self.add(line)
 
@@ -53,13 +52,13 @@ class Events:
         """
         epoch = line["epoch"]
         for name, value in numbers(line):
-            self._write(epoch, summary=summary.scalar(name, value))
+            self._write(epoch, summary.scalar(name, value))
         for name, values in self.histograms(epoch - 1).items():
-            self._write(epoch, summary=summary.histogram(name, values, BINS))
+            self._write(epoch, summary.histogram(name, values, BINS))
         self.writer.flush()
 
-    def _write(self, step: int, **content: SessionLog | Summary) -> None:
-        self.writer.write_event(Event(wall_time=time.time(), step=step, **content))
+    def _write(self, epoch: int, content: Summary) -> None:
+        self.writer.write_event(Event(wall_time=time.time(), step=epoch, summary=content))
 
 
 def numbers(line: dict[str, Any]) -> Iterator[tuple[str, float]]:

@@ -171,6 +171,8 @@ class Trainer:
             "utterances_per_second": len(self.crops.ids) * (1 - first_step / self.steps) / seconds,
             "data_wait": self.clock.waited / seconds,
         }
+        if self.processes.world > 1:
+            line["processes"] = self.processes.world
         if self.device.type == "cuda":
             line["gpu_gib"] = torch.cuda.max_memory_allocated(self.device) / 2**30
         return line

@@ -47,7 +47,8 @@ def test_a_gate_by_hand(tmp_path):
         7: ([KEPT, DROPPED, CORRECTED, CORRECTED, KEPT, DROPPED], [0, 1, 1, 0, 1, 0]),
     }
     for epoch, (decision, target) in epochs.items():
-        np.savez(tmp_path / f"epoch{epoch:02d}.npz", decision=np.array(decision, np.int8), target=np.array(target))
+        arrays = {"decision": np.array(decision, np.int8), "target": np.array(target), "log_loss": np.zeros(6)}
+        np.savez(tmp_path / f"epoch{epoch:02d}.npz", **arrays)
     first, last = gate_quality(tmp_path, clusters, truth)
     assert first == {
         **{"epoch": 2, "labels_right": 0.6667, "kept": 1.0, "kept_right": 0.6667},

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
-from dlglc.reports.tables import describe_data, results_table, training_section, trial_list
+from dlglc.provenance import Stamp
+from dlglc.reports.staleness import reasons
+from dlglc.reports.tables import describe_data, left_out, results_table, training_section, trial_list
+from dlglc.scoring.trials import stamp_of_scores
 from dlglc.settings import load_settings, save_settings
 from dlglc.settings.schema import DlglcSettings
 
@@ -70,3 +73,18 @@ def test_the_data_in_a_sentence(tmp_path):
     said = describe_data(tmp_path)
     assert "2 utterances (1.50 h)" in said
     assert "2 in trials, 1 in trials_hard" in said
+
+
+def test_what_is_left_out_is_said_with_its_reason(tmp_path):
+    assert left_out(tmp_path) == []
+    scores = tmp_path / "exp/dino/scores"
+    scores.mkdir(parents=True)
+    (scores / "plda.json").write_text("{}")
+    (tmp_path / "plda.npz").write_text("old")
+    Stamp(stamp_of_scores(scores / "plda"), {}, [tmp_path / "plda.npz"]).write()
+    assert left_out(tmp_path / "exp") == []
+    reasons.cache_clear()
+    (tmp_path / "plda.npz").write_text("new")
+    title, lines = left_out(tmp_path / "exp")
+    assert title.startswith("Left out, because ")
+    assert lines == f"- dino plda: {tmp_path}/plda.npz has changed"
