@@ -11,6 +11,8 @@ from ..settings.schema import ClusterSettings
 from ..vectors import group_means, total_whitening, unit_length, within_class_whitening
 from .kmeans import Clustering, kmeans
 
+MOST_MERGED = 20_000  # centroids of ahc_share; merging them takes 2 GB
+
 
 def cluster_embeddings(
     points: Array, settings: ClusterSettings, seed: int, device: str | torch.device = "cpu"
@@ -18,8 +20,8 @@ def cluster_embeddings(
     """Cluster embeddings as conf/cluster.yaml says.
 
     First the mean is subtracted, and the space is whitened. Then k-means searches. With wccn_passes, the space is
-    whitened by the covariance within the clusters found so far, and k-means searches again. With ahc_from, k-means
-    finds that many centroids, and average linkage merges them.
+    whitened by the covariance within the clusters found so far, and k-means searches again. With ahc_from or ahc_share,
+    k-means finds that many centroids, and average linkage merges them.
 
     Args:
         points: (N, D) embeddings. N is at least ahc_from and num_clusters.
@@ -32,7 +34,7 @@ def cluster_embeddings(
     """
     if settings.subtract_mean:
         points = points - points.mean(0)
-    starts = settings.ahc_from or settings.num_clusters
+    starts = count_starts(settings, len(points))
     search = functools.partial(
         kmeans,
         num_clusters=starts,
@@ -55,6 +57,12 @@ def cluster_embeddings(
         labels = merge(found.centroids, settings.num_clusters)[found.labels]
         found.labels, found.centroids, found.objective = summarise_partition(points, labels, settings.spherical)
     return found
+
+
+def count_starts(settings: ClusterSettings, utterances: int) -> int:
+    """The number of centroids that k-means finds. If there are more than num_clusters, they are merged."""
+    share = min(MOST_MERGED, round(settings.ahc_share * utterances))
+    return settings.ahc_from or max(share, settings.num_clusters)
 
 
 def size_warnings(sizes: Array, wanted: int) -> list[str]:
