@@ -14,7 +14,7 @@ STEPS_PER_DOUBLING = 3
 
 
 def propose_num_clusters(points: Array, settings: ClusterSettings, seed: int, device: str | torch.device) -> int:
-    """A number of clusters for `num_clusters: 0`: the knee of the silhouette's curve, or for merged clusters its maximum.
+    """A number of clusters for `num_clusters: 0`, from the silhouette: its knee, or for merged clusters its maximum.
 
     The silhouette of k-means often has its maximum at a few large groups. That of merged clusters of a good encoder has
     it near the number of speakers.
