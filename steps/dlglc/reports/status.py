@@ -10,6 +10,7 @@ from ..provenance import changed_inputs, compare
 from .records import read_json, systems_of
 from .staleness import reasons, stamps
 
+FIRST = ("untrained", "dino", "start")  # systems of stage 3
 RECENT = 180  # s; a training whose log is older does not run
 
 
@@ -43,9 +44,9 @@ def status(exp_dir: Path, data: Path, settings: dict[str, Any], systems: list[st
     for part in parts:
         found = of_files(2, part, stamps(data / part, "feats.json"), data / part / "feats.scp")
         states.append(found._replace(what=f"features of {part}"))
-    states += [of_training(exp_dir / name, settings, 3) for name in systems if name in ("untrained", "dino")]
+    states += [of_training(exp_dir / name, settings, 3) for name in systems if name in FIRST]
     for name in systems:
-        stage = 4 if name in ("untrained", "dino") else 5
+        stage = 4 if name in FIRST else 5
         if stage == 5:
             states.append(of_training(exp_dir / name, settings, 5))
         states.append(of_outputs(stage, f"clusters of {name}", [exp_dir / name / "clusters/utt2cluster"]))

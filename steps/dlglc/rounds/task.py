@@ -125,6 +125,7 @@ class DlgLc(Task):
             temperature=settings.correction.temperature,
             confidence=settings.correction.confidence,
             hard=settings.correction.mode == "hard",
+            gate_margin=settings.gate.margin,
         )
         self.records.add(batch["index"], result)
         right = (cosines.detach().argmax(-1) == labels).float().mean()

@@ -65,3 +65,10 @@ def test_settings_that_nobody_knows_are_named(model, section, key, value, words)
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(RecipeError, match=r"model\.pt: no such model"):
         load_model(tmp_path / "model.pt")
+
+
+def test_a_model_of_version_0_2_takes_int16_samples(model):
+    contents = load_tensors(model[1])
+    del contents["fbank"]["full_scale"]
+    save_tensors(contents, model[1])
+    assert load_model(model[1]).fbank_settings == FBANK

@@ -106,6 +106,12 @@ def test_a_model_that_was_put_there_is_done(tmp_path):
     assert states((tmp_path / "exp", tmp_path / "data"), systems=["dino"])["dino"] == (3, "done")
 
 
+def test_an_imported_encoder_is_of_stage_3(tmp_path):
+    write(tmp_path / "exp/start/model.pt", "weights")
+    found = states((tmp_path / "exp", tmp_path / "data"), systems=("start", "round1"))
+    assert (found["start"], found["clusters of start"]) == ((3, "done"), (4, "waiting"))
+
+
 def test_a_report_is_stale_when_something_is_newer(world):
     exp, _ = world
     write(exp / "RESULTS.md", "# Results")

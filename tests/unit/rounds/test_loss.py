@@ -192,3 +192,18 @@ def test_the_cosines_that_predict_are_left_as_they_are():
         assert best.tolist() == cosines.argmax(1).tolist()
         assert ((confidence > 0) & (confidence <= 1)).all()
     assert torch.equal(cosines, before)
+
+
+def test_a_gate_that_does_not_see_the_margin():
+    """The gate compares the losses without the margin, and the kept labels are trained with it."""
+    cosines, labels, _ = draw()
+    losses = [aam(row, label, 32.0, 0.5) for row, label in zip(cosines.tolist(), labels.tolist())]
+    plain = torch.tensor([aam(row, label, 32.0, 0.0) for row, label in zip(cosines.tolist(), labels.tolist())])
+    threshold = float(plain.log().median())
+    result = dlglc_loss(cosines, labels, None, threshold, scale=32.0, margin=0.5, gate_margin=False)
+    kept = plain.log() <= threshold
+    assert 0 < kept.sum() < len(labels)
+    assert (result.decision == KEPT).tolist() == kept.tolist()
+    torch.testing.assert_close(result.losses, plain.double(), rtol=1e-5, atol=1e-9)
+    expected = sum(loss for loss, keep in zip(losses, kept) if keep) / len(labels)
+    assert result.total.item() == pytest.approx(expected, rel=1e-6)

@@ -14,6 +14,7 @@ class GateSettings(Section):
     mode: Literal["dynamic", "fixed", "none"]
     from_epoch: Count
     fixed_thresholds: Annotated[list[Positive], Field(min_length=1)]
+    margin: bool
     min_kept: BelowOne
     on_failure: Literal["open", "stop"]
 
