@@ -48,6 +48,7 @@ max_hours=       # after which a training stops, with a checkpoint, for queues w
 overwrite=false  # discard trainings in <exp> that were made with other settings, instead of stopping there
 status=false     # show where the experiment stands: done, running, stale and why; run nothing
 diagnose=false   # name what went wrong in the experiment, with remedies; run nothing
+verify=false     # read all outputs of <data> and <exp>, and compare them with their checksums; run nothing
 dry_run=false    # print the settings that differ from the defaults and the commands of the stages; run nothing
 # end options
 . utils/parse_options.sh

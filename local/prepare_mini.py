@@ -183,13 +183,12 @@ def make_data(corpus_dir: Path, out_dir: Path) -> None:
             f"{folder}: no finished mini corpus (corpus.json is missing): run local/prepare_mini.py corpus {corpus_dir}"
         )
     settings = record["settings"]
-    stamp = Stamp(out_dir / "mini.json", {"corpus": settings, "folder": str(folder), "trials": TRIALS_PER_SPEAKER}, [])
     tables = ("wav.scp", "utt2spk", "spk2utt", "utt2dur", "utt2spk.truth")
     outputs = [out_dir / name / table for name in SETS for table in tables] + [out_dir / "eval/trials"]
-    if stamp.matches() and all(path.exists() for path in outputs):
-        log.info("%s: finished before from this corpus, reused", out_dir)
+    record = {"corpus": settings, "folder": str(folder), "trials": TRIALS_PER_SPEAKER}
+    stamp = Stamp(out_dir / "mini.json", record, [], outputs)
+    if stamp.reuse(out_dir):
         return
-    stamp.clear()
     wav, truth, duration = ({name: {} for name in SETS} for _ in range(3))
     for name, speaker, utt, path in utterances(folder, settings):
         try:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from dlglc import console
 from dlglc.console import log
-from dlglc.data.download import fetch, unpack
+from dlglc.data.download import fetch, is_interrupted, unpack
 from dlglc.data.tables import read_table, write_unlabelled
 from dlglc.errors import RecipeError
 from dlglc.files import write_lines
@@ -60,7 +60,7 @@ def get_corpus(corpus_dir: Path, mirrors: list[str] | None, sha256: str | None) 
         mirrors: where to download from; None = OpenSLR and its mirrors.
         sha256: checksum of the archive; None = unknown.
     """
-    if not has_half(corpus_dir, "train"):
+    if is_interrupted(corpus_dir) or not has_half(corpus_dir, "train"):
         archive = corpus_dir.parent / "speechocean762.tar.gz"
         fetch(mirrors or urls(ARCHIVE), archive, sha256, None if mirrors else SIZE)
         unpack(archive, corpus_dir, strip=1)

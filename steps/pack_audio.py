@@ -24,15 +24,17 @@ Example
     steps/pack_audio.py data/mini/local/train data/mini/train
 """
 
+import argparse
 import copy
 from pathlib import Path
 
 from dlglc import console
 from dlglc.console import log
 from dlglc.data.audio import Recordings
-from dlglc.data.packing import Packer, PackOptions, check_in_place, complaint, write_tables
+from dlglc.data.packing import TABLES, Packer, PackOptions, check_in_place, complaint, write_tables
 from dlglc.data.tables import read_table
 from dlglc.errors import RecipeError
+from dlglc.locks import only_process
 from dlglc.provenance import Stamp
 
 
@@ -53,10 +55,17 @@ def main() -> None:
     options = PackOptions(args.sample_rate, args.min_seconds, args.cut_above, args.allow_pipes)
     channels = args.data_dir / "utt2channel"
     inputs = [args.data_dir / "wav.scp", channels if channels.exists() else None]
-    stamp = Stamp(args.out_dir / "packed.json", {**options._asdict(), "in_place": args.in_place}, inputs)
-    if stamp.reuse(args.out_dir):
-        return
-    args.out_dir.mkdir(parents=True, exist_ok=True)
+    outputs = [args.out_dir / name for name in (*TABLES, *([] if args.in_place else ["wav.ark"]))]
+    stamp = Stamp(args.out_dir / "packed.json", {**options._asdict(), "in_place": args.in_place}, inputs, outputs)
+    with only_process(args.out_dir, wait=True):
+        if not stamp.reuse(args.out_dir):
+            pack(args, options, channels, stamp)
+        for name in ("packing.json", "packing.jsonl"):  # what a kill may leave behind
+            (args.out_dir / name).unlink(missing_ok=True)
+
+
+def pack(args: argparse.Namespace, options: PackOptions, channels: Path, stamp: Stamp) -> None:
+    """Pack the recordings, and write the tables and the stamp."""
     recordings = Recordings(args.data_dir, args.sample_rate, probe=False)
     ark = None
     if args.in_place:
@@ -71,9 +80,6 @@ def main() -> None:
     if bad and not args.keep_going:
         raise RecipeError(complaint(recordings, entries))
     write_tables(entries, args.out_dir, args.sample_rate, ark)
-    if ark:
-        packer.journal.unlink()
-        unfinished.clear()
     stamp.write()
     hours = sum(entry["seconds"] for entry in entries if not entry["reason"]) / 3600
     log.info("%d recordings, %.2f hours; %d cannot be used", len(entries) - bad, hours, bad)

@@ -46,7 +46,8 @@ def main() -> None:
         log.info("LDA to %d dimensions, not %d: %d clusters allow no more", len(model.psi), settings.lda_dim, len(used))
     for i, likelihood in enumerate(likelihoods):
         log.info("EM step %d: log-likelihood %.4f per vector", i + 1, likelihood)
-    stamp = Stamp(args.out_file.with_suffix(".json"), {"backend": settings}, [args.embedding_scp, args.utt2cluster])
+    inputs = [args.embedding_scp, args.utt2cluster]
+    stamp = Stamp(args.out_file.with_suffix(".json"), {"backend": settings}, inputs, [args.out_file])
     stamp.clear()
     save_plda(args.out_file, model)
     stamp.write()

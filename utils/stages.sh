@@ -9,15 +9,23 @@ _refuse() {
 
 # --- the options, checked and turned into arrays ----------------------------------------------------------------------
 
-for _name in stage stop_stage rounds num_nodes seed; do
-  [[ ${!_name} =~ ^[0-9]+$ ]] || _refuse "--${_name//_/-} takes a whole number, not '${!_name}'"
+for _name in stage stop_stage rounds num_nodes seed nj ngpu; do
+  [[ $_name-${!_name} =~ ^(nj|ngpu)-auto$ || ${!_name} =~ ^(0|[1-9][0-9]{0,8})$ ]] ||
+    _refuse "--${_name//_/-} takes a whole number, not '${!_name}'"
 done
 [ "$stop_stage" -le 7 ] || stop_stage=7
 [ "$stage" -le "$stop_stage" ] || _refuse "--stage $stage comes after --stop-stage $stop_stage: nothing to run (0 to 7)"
 _corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed 's/^prepare_//' | paste -sd' ')
-[ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora." \
+[[ $corpus =~ ^[A-Za-z0-9_]+$ ]] && [ -f "local/prepare_$corpus.py" ] || _refuse "no local/prepare_$corpus.py: --corpus is one of $_corpora." \
   "For audio of your own: --corpus folder --corpus-dir DIR"
-[ -z "$exp" ] || [[ $exp == exp/* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
+# _check_folder OPTION VALUE TOP: a folder below TOP. JOB stands for the number of a job, in every name.
+_check_folder() {
+  [[ /$2/ != */../* && /$2/ != *//* ]] || _refuse "$1 '$2' has .. or an empty name in it, and could leave $3/"
+  [[ $2 != *JOB* ]] || _refuse "$1 '$2' has JOB in it, which stands for the number of a job: choose another name"
+  [[ $2 =~ ^[[:print:]]+$ && ${#2} -le 200 ]] || _refuse "$1 takes a name of at most 200 letters that can be printed"
+}
+exp=${exp%/}
+[ -z "$exp" ] || [[ $exp == exp/?* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
 for _name in data exp initial_model first_labels musan rirs_noises conf from; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
@@ -42,9 +50,16 @@ done
 
 data=${data:-data/$corpus}
 data=${data%/}
-[[ $data == data/* ]] || _refuse "--data '$data' must be under data/, e.g. data/$corpus-2"
+[[ $data == data/?* ]] || _refuse "--data '$data' must be under data/, e.g. data/$corpus-2"
+_check_folder --data "$data" data
 exp=${exp:-exp/${data#data/}}
 initial=${initial:-${first_systems[-1]}}
+_check_folder --exp "$exp" exp
+read -ra _names <<<"$systems"
+for _name in "${_names[@]}" "$initial"; do
+  [[ $_name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] ||
+    _refuse "--systems and --initial take names of letters, digits, '.', '_' and '-', not '$_name'"
+done
 [[ $initial == "${first_systems[-1]}" || $initial == previous || -f $exp/$initial/model.pt ]] ||
   _refuse "--initial takes ${first_systems[-1]}, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir_given=$corpus_dir
@@ -67,6 +82,18 @@ gpus=$([ "$device" = cpu ] && echo 0 || echo "$ngpu") # of a training
 # Each embedding job has one GPU, as long as there is one. More jobs than GPUs would only start up one after the other.
 model_jobs=(--gpu "$((gpus > 0))")
 [ "$gpus" -eq 0 ] || model_jobs+=(--nj "$((gpus * num_nodes))")
+
+# _literal ARRAY WORD...: the words as a job's bash has to see them, so that it takes each of them literally. run.pl and
+# queue.pl quote words that have blanks, and leave the others to that bash.
+_literal() {
+  local -n _words=$1
+  local word
+  _words=()
+  for word in "${@:2}"; do
+    [[ $word =~ [[:space:]] ]] || printf -v word %q "$word"
+    _words+=("$word")
+  done
+}
 
 read -ra _cmd <<<"$cmd"
 read -ra prepare_options <<<"$prepare"
@@ -167,6 +194,7 @@ fi
 if $diagnose; then
   exec steps/diagnose.py --data "$data" "$exp"
 fi
+if $verify; then exec steps/verify_outputs.py "$data" "$exp"; fi
 
 # --- how things run ---------------------------------------------------------------------------------------------------
 
@@ -175,25 +203,29 @@ here() { if $dry_run; then echo "$@"; else "$@"; fi; }
 # quietly COMMAND...: here, without what it prints.
 # job LOG COMMAND...: run it as a job of --cmd.
 quietly() { if $dry_run; then echo "$@"; else "$@" >/dev/null; fi; }
-job() { here "${_cmd[@]}" "$@"; }
+job() {
+  local words
+  _literal words "${@:2}"
+  here "${_cmd[@]}" "$1" "${words[@]}"
+}
 # map DATA OUT TABLES SCRIPT ARG...: a per-utterance step in parallel jobs (utils/map_data.sh).
 map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
-  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS idea=${2##*/train_}
-  shift
+  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS idea=${2##*/train_} words
+  _literal words "${@:2}"
   cores=$(cores_of "${idea%.py}")
   _launcher "$cores"
   [ "$gpus" -eq 0 ] || threads=1 # of a process: the GPU computes
   if ! $dry_run; then
     mkdir -p "$dir/log"
     : >>"$log"
-    tail -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
+    tail --pid=$$ -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
     tail=$!
   fi
   OMP_NUM_THREADS=$threads here "${_cmd[@]}" --gpu "$gpus" --num-nodes "$num_nodes" --num-threads "$cores" "$log" \
-    "${_launch[@]}" "$@" || status=$?
+    "${_launch[@]}" "${words[@]}" || status=$?
   if [ -n "$tail" ]; then
     sleep 0.2
     kill "$tail" 2>/dev/null || true

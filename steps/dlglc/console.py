@@ -1,7 +1,9 @@
 """What every script needs: help from its docstring, errors without a traceback, log lines, progress."""
 
 import argparse
+import errno
 import logging
+import os
 import re
 import sys
 import time
@@ -54,18 +56,52 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call main(). A RecipeError becomes one message on stderr and exit status 1."""
+    """Call main(). An error becomes one message on stderr and exit status 1, if its user can mend its cause."""
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
     try:
         main()
-    except RecipeError as error:
-        script = sys.argv[0].rsplit("/", 1)[-1]
-        print(f"{script}: error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output (head, less) has closed the pipe
         sys.exit(1)
+    except RecipeError as error:
+        _end(str(error))
+    except MemoryError:
+        _end("no memory is left: give it more, or split the input")
+    except OSError as error:
+        _end(explain_os_error(error))
+    except KeyboardInterrupt:
+        _end("stopped by Ctrl-C; the same command goes on", 130)
+
+
+def _end(message: str, status: int = 1) -> None:
+    script = sys.argv[0].rsplit("/", 1)[-1]
+    print(f"{script}: error: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+REMEDIES = {
+    errno.ENOSPC: "the disk is full: make room and run it again",
+    errno.EDQUOT: "your quota of the disk is used up: make room and run it again",
+    errno.EFBIG: "the file would be larger than allowed (ulimit -f): raise the limit and run it again",
+    errno.EROFS: "this disk cannot be written to: choose another place",
+    errno.EACCES: "permission denied: mend its owner or its mode (ls -l), or choose another place",
+    errno.EPERM: "permission denied: mend its owner or its mode (ls -l), or choose another place",
+    errno.ENOENT: "no such file or folder: check the path, or run the stage that writes it",
+    errno.EISDIR: "a folder stands where a file should: check the path",
+    errno.ENOTDIR: "a file stands where a folder should: check the path",
+    errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
+    errno.ENAMETOOLONG: "the name is too long for this disk: choose a shorter one",
+    errno.EIO: "the disk does not answer as it should: check it",
+}
+
+
+def explain_os_error(error: OSError) -> str:
+    """What the system refused: the file, the reason, and what to do."""
+    remedy = REMEDIES.get(error.errno or 0, error.strerror or str(error))
+    where = error.filename2 or error.filename
+    return remedy if where is None else f"{os.fsdecode(where) if isinstance(where, bytes) else where}: {remedy}"
 
 
 def progress(iterable: Iterable[Item], total: int, what: str, every: float = 30.0) -> Iterator[Item]:

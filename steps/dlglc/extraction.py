@@ -17,8 +17,9 @@ from .data.fbank import Fbank
 from .data.tables import place_of
 from .encoders.halves import Halves, LastParts
 from .encoders.hidden import HiddenWriter, check_hidden
-from .encoders.models import load_model
+from .encoders.models import Model, load_model
 from .errors import RecipeError
+from .locks import only_process
 from .provenance import Stamp
 from .training.distributed import Processes
 
@@ -70,9 +71,25 @@ def extract_embeddings(
     table = data_dir / ("wav.scp" if model.input == "wav" else "feats.scp")
     source = hidden.source if hidden else None
     record = {"hidden": [hidden.trained, str(source)]} if hidden else {}
-    stamp = Stamp(out_dir / "embedding.json", record, [model_path, table, source and source / "hidden.scp"])
-    if stamp.reuse(out_dir / "embedding.ark"):
-        return
+    inputs = [model_path, table, source and source / "hidden.scp"]
+    names = ["embedding.ark", "embedding.scp", *(["hidden.ark", "hidden.scp"] if hidden and not source else [])]
+    outputs = [out_dir / name for name in names]
+    stamp = Stamp(out_dir / "embedding.json", record, inputs, outputs)
+    with only_process(out_dir, wait=True):
+        if not stamp.reuse(out_dir / "embedding.ark"):
+            write_embeddings(out_dir, *embed(model, data_dir, table, out_dir, batch_frames, device, hidden))
+            stamp.write()
+
+
+def embed(
+    model: Model, data_dir: Path, table: Path, out_dir: Path, batch_frames: int, device: str, hidden: Hidden | None
+) -> tuple[Sequence[str], Array]:
+    """Ids and (N, D) embeddings of the utterances of a data directory, as extract_embeddings writes them.
+
+    Args:
+        table: wav.scp or feats.scp, for messages.
+    """
+    source = hidden.source if hidden else None
     place = Processes(device).device
     encoder, fbank = model.encoder.to(place), model.fbank.to(place)
     utterances = open_utterances(data_dir, model.input, model.fbank)
@@ -104,9 +121,8 @@ def extract_embeddings(
                         return embeddings
 
                     matrix = run_encoder(utterances, batch_frames, place, run)
-    write_embeddings(out_dir, utterances.ids, matrix)
-    stamp.write()
     log.info("%d embeddings of %d dimensions", *matrix.shape)
+    return utterances.ids, matrix
 
 
 def run_encoder(

@@ -1,7 +1,7 @@
 """The record of what an output was made from.
 
-A finished output is reused if its record is the same as before. Otherwise it is made again from the beginning, so that
-parts made with different settings are never mixed.
+A finished output is reused if its record is the same as before, and its files are those that were written. Otherwise it
+is made again from the beginning, so that parts made with different settings are never mixed.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,21 @@ from pydantic import BaseModel
 
 from .console import log
 from .errors import RecipeError
-from .files import write_text
+from .files import digest_of, write_text
 
 # A fingerprint covers the files that an scp names, up to this many. More files (a corpus that is read in place) would
 # take minutes on a shared file system.
 MAX_FILES = 10_000
 
+RECORDS = ("packed.json", "feats.json", "embedding.json", "stamp.json")  # names of records of arks, beside them
+SAMPLES, SAMPLE = 16, 4096  # an output is looked at in so many places, of so many bytes, when it is used
+
 
 def fingerprint(path: str | Path) -> str:
-    """Hash of a file's contents. For an scp of few files (arks), the hash also covers their sizes and times.
+    """Hash of a file's contents. For an scp of few files (arks), the hash also covers their contents.
 
-    Such an scp can stay the same although its arks have changed.
+    Such an scp can stay the same although its arks have changed. The record beside an ark has the hash of its contents.
+    An ark without a record is judged by its size and time.
     """
     try:
         data = Path(path).read_bytes()
@@ -41,32 +46,116 @@ def fingerprint(path: str | Path) -> str:
         for place in files if len(files) <= MAX_FILES else []:
             if os.path.exists(place):
                 status = os.stat(place)
-                digest.update(b"%s %d %d" % (place, status.st_size, status.st_mtime_ns))
+                known = recorded_hash(Path(os.fsdecode(place)))
+                detail = known.encode() if known else b"%d %d" % (status.st_size, status.st_mtime_ns)
+                digest.update(place + b" " + detail)
     return digest.hexdigest()[:16]
 
 
+def mark_of(path: Path) -> dict[str, Any]:
+    """The size of a file and two hashes: of all of it, and of some places of it."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return {"bytes": size, "sample": sample_of(path), "sha256": digest_of(file, size)}
+
+
+def sample_of(path: Path) -> str:
+    """Hash of SAMPLES places of a file, which are evenly spread from its beginning to its end."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        last = max(0, os.fstat(file.fileno()).st_size - SAMPLE)
+        for place in range(SAMPLES):
+            digest.update(os.pread(file.fileno(), SAMPLE, last * place // (SAMPLES - 1)))
+    return digest.hexdigest()[:16]
+
+
+def damage(path: Path, mark: dict[str, Any], wholly: bool = False) -> str:
+    """What is wrong with an output: gone, another size, other contents; empty if nothing.
+
+    Args:
+        mark: from mark_of, when it was written.
+        wholly: read all of it. False: only its size and some places, which takes no time.
+    """
+    try:
+        size = path.stat().st_size
+        if size != mark["bytes"]:
+            return f"{path} has {size} bytes, {mark['bytes']} were written"
+        if sample_of(path) != mark["sample"] or (wholly and mark_of(path)["sha256"] != mark["sha256"]):
+            return f"{path} is not what was written: its checksum differs"
+    except OSError as error:
+        return f"{path} is gone" if isinstance(error, FileNotFoundError) else f"{path}: {error.strerror}"
+    return ""
+
+
+def damages(record: Path, wholly: bool = False) -> list[str]:
+    """What is wrong with the outputs of a record on the disk, as damage says it."""
+    marks = (read_record(record) or {}).get("outputs", {})
+    found = [damage(record.parent / name, mark, wholly) for name, mark in marks.items()]
+    return [reason for reason in found if reason]
+
+
+def recorded_hash(path: Path, wholly: bool = False) -> str | None:
+    """The hash of a file by the record beside it; None if there is no such record.
+
+    Raises:
+        RecipeError: the file is not what was written (see damage).
+    """
+    for name in RECORDS:
+        mark = (read_record(path.with_name(name)) or {}).get("outputs", {}).get(path.name)
+        if mark:
+            if wrong := damage(path, mark, wholly):
+                raise RecipeError(f"{wrong}: run the stage that writes it again")
+            return str(mark["sha256"])
+    return None
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """The record in a file; None if there is none, or if it is damaged."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not all(isinstance(record.get(k), dict) for k in ("settings", "inputs")):
+        return None
+    marks = record.get("outputs", {})
+    keys = {"bytes", "sample", "sha256"}
+    if not isinstance(marks, dict) or not all(isinstance(m, dict) and m.keys() == keys for m in marks.values()):
+        return None
+    return record
+
+
 class Stamp:
-    """The record `NAME.json` beside an output: settings and fingerprints of the inputs.
+    """The record `NAME.json` beside an output: settings, fingerprints of the inputs, and marks of the outputs.
 
     Args:
         path: file of the record.
         settings: the settings that determine the output, as plain values or settings objects.
         inputs: the files that determine the output. Entries that are None are left out.
+        outputs: the files that are written. A record of version 0.2 has none of them.
     """
 
-    def __init__(self, path: str | Path, settings: dict[str, Any], inputs: list[Path | None]):
-        self.path = Path(path)
+    def __init__(
+        self, path: str | Path, settings: dict[str, Any], inputs: list[Path | None], outputs: Sequence[Path] = ()
+    ):
+        self.path, self.outputs = Path(path), outputs
         files = {str(p): fingerprint(p) for p in inputs if p is not None}
         plain = {key: value.model_dump() if isinstance(value, BaseModel) else value for key, value in settings.items()}
         self.record: dict[str, Any] = json.loads(json.dumps({"settings": plain, "inputs": files}))
 
     def read(self) -> dict[str, Any] | None:
-        """The record on the disk, or None."""
-        try:
-            record: dict[str, Any] = json.loads(self.path.read_text())
-            return record
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
+        """Settings and inputs of the record on the disk; None if there is none, or if it is damaged."""
+        record = read_record(self.path)
+        return record and {key: record[key] for key in ("settings", "inputs")}
+
+    @property
+    def damaged(self) -> bool:
+        """True if there is a record on the disk that cannot be read."""
+        return self.path.exists() and self.read() is None
+
+    @property
+    def identity(self) -> str:
+        """Hash of settings and inputs."""
+        return hashlib.sha256(json.dumps(self.record, sort_keys=True).encode()).hexdigest()
 
     def matches(self) -> bool:
         """True if the record on the disk is the same as this one."""
@@ -76,12 +165,16 @@ class Stamp:
         """Decide whether a finished output can be reused.
 
         Returns:
-            True if the record on the disk is the same as this one. The log says so. Otherwise False: the record on the
-            disk is removed. The caller then makes the output and calls write().
+            True if the record on the disk is the same as this one, and the files are those that were written. The log
+            says so. Otherwise False: the record on the disk is removed. The caller then makes the output and calls
+            write().
         """
         if self.matches():
-            log.info("%s is finished: reused", output)
-            return True
+            wrong = damages(self.path) or [f"{path} is gone" for path in self.outputs if not path.exists()]
+            if not wrong:
+                log.info("%s is finished: reused", output)
+                return True
+            log.info("%s: it is made again", "; ".join(wrong))
         self.clear()
         return False
 
@@ -90,8 +183,11 @@ class Stamp:
         return compare(self.read() or {}, self.record)
 
     def write(self) -> None:
-        """Write the record. Call this when the output is finished."""
-        write_text(self.path, json.dumps(self.record, indent=1) + "\n")
+        """Write the record, with marks of those outputs that are there. Call this when the output is finished."""
+        there = [path for path in self.outputs if path.exists()]
+        marks = {os.path.relpath(path, self.path.parent): mark_of(path) for path in there}
+        record = {**self.record, "outputs": marks} if marks else self.record
+        write_text(self.path, json.dumps(record, indent=1) + "\n")
 
     def clear(self) -> None:
         """Remove the record from the disk. Call this before the output is changed."""
@@ -113,25 +209,25 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def changed_inputs(path: str | Path) -> list[str]:
-    """The input files of an output that have changed since it was made.
+    """The input files of an output that have changed since it was made, and damage of the output itself.
 
     Args:
         path: record of the output. The names of its inputs are relative to the working directory.
 
     Returns:
-        A sentence for each changed input. Empty if there is no record.
+        A sentence for each of them. Empty if there is no record.
     """
-    try:
-        record: dict[str, Any] = json.loads(Path(path).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return []
+    record = read_record(Path(path)) or {}
     found = []
     for name, mark in record.get("inputs", {}).items():
-        if not os.path.exists(name):
-            found.append(f"{name} is gone")
-        elif fingerprint(name) != mark:
-            found.append(f"{name} has changed")
-    return found
+        try:
+            if not os.path.exists(name):
+                found.append(f"{name} is gone")
+            elif fingerprint(name) != mark:
+                found.append(f"{name} has changed")
+        except RecipeError as error:
+            found.append(str(error))
+    return found + damages(Path(path))
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -114,3 +114,20 @@ def test_the_device_of_a_script():
     console.add_device_option(words)
     assert words.parse_args([]).device == "auto"
     assert words.parse_args(["--device", "cpu"]).device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("open('/nowhere/x')", 1, "/nowhere/x: no such file or folder: check the path"),
+        ("open('/dev/full', 'w', 1).write('x\\n' * 9999)", 1, "the disk is full: make room and run it again"),
+        ("raise KeyboardInterrupt", 130, "stopped by Ctrl-C; the same command goes on"),
+        ("raise MemoryError", 1, "no memory is left"),
+        ("os.rename('/dev/null', '/nowhere/y')", 1, "/nowhere/y: "),
+    ],
+)
+def test_what_the_system_refuses_is_a_message(root, body, status, said):
+    done = script(root, f"import os; {body}", capture_output=True)
+    assert done.returncode == status
+    assert ": error: " in done.stderr and said in done.stderr
+    assert "Traceback (most recent call last)" not in done.stderr

@@ -1,15 +1,31 @@
 """Files are whole or not there: after an error and after a kill half-way the old file stands."""
 
+import hashlib
 import multiprocessing
 import os
 import pickle
 import signal
+import zipfile
 
+import numpy as np
 import pytest
 import torch
 
 from dlglc.errors import RecipeError
-from dlglc.files import load_tensors, save_tensors, whole_file, write_lines, write_text
+from dlglc.files import (
+    SEAL,
+    SEAL_BYTES,
+    check_archive,
+    load_arrays,
+    load_tensors,
+    read_json,
+    read_json_lines,
+    save_arrays,
+    save_tensors,
+    whole_file,
+    write_lines,
+    write_text,
+)
 
 
 def names(folder):
@@ -121,3 +137,54 @@ def test_nothing_in_a_model_is_executed(tmp_path):
         with pytest.raises(RecipeError, match=r"refused: loading this file would run code \(io\.open\)"):
             load_tensors(tmp_path / name)
         assert not mark.exists()
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_alone(tmp_path):
+    write_lines(tmp_path / "t", ["old"])
+    with pytest.raises(ZeroDivisionError):
+        write_lines(tmp_path / "t", (str(1 // n) for n in (1, 0)))
+    assert names(tmp_path) == ["t"] and (tmp_path / "t").read_text() == "old\n"
+
+
+def test_a_seal_is_the_hash_of_all_bytes_before_it(tmp_path):
+    save_tensors({"w": torch.arange(9.0)}, tmp_path / "m.pt")
+    data = (tmp_path / "m.pt").read_bytes()
+    assert data[-SEAL_BYTES:] == SEAL + hashlib.sha256(data[:-SEAL_BYTES]).hexdigest().encode()
+    assert check_archive(tmp_path / "m.pt")
+    with zipfile.ZipFile(tmp_path / "m.pt") as archive:
+        assert archive.comment == data[-SEAL_BYTES:] and archive.testzip() is None
+    assert torch.equal(torch.load(tmp_path / "m.pt")["w"], torch.arange(9.0))  # other programs read it, too
+
+
+def test_arrays_there_and_back(tmp_path):
+    save_arrays({"a": np.arange(3.0), "n": np.eye(2, dtype=np.int32)}, tmp_path / "x.npz")
+    found = load_arrays(tmp_path / "x.npz")
+    np.testing.assert_array_equal(found["a"], [0, 1, 2])
+    assert found["n"].dtype == np.int32
+    save_arrays({"a": np.array([1, np.nan])}, tmp_path / "x.npz")
+    with pytest.raises(ValueError, match="a has something else than finite numbers"):
+        load_arrays(tmp_path / "x.npz")
+    np.savez(tmp_path / "x.npz", a=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        load_arrays(tmp_path / "x.npz")
+
+
+def test_an_archive_that_grows_when_it_is_unpacked_is_refused(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", a=np.zeros(100_000))
+    with pytest.raises(ValueError, match="its parts are compressed"):
+        load_arrays(tmp_path / "x.npz")
+
+
+def test_json_that_is_damaged_is_named(tmp_path):
+    path = tmp_path / "x.jsonl"
+    assert read_json_lines(path) == []
+    path.write_text('{"a": 1}\n{"b": 2}\n')
+    assert read_json_lines(path) == [{"a": 1}, {"b": 2}]
+    for text in ('{"a": 1}\n{"b"', "{}\n[1]\n", "{}\n\n"):
+        path.write_text(text)
+        with pytest.raises(RecipeError, match=r"x\.jsonl:2: not a JSON object"):
+            read_json_lines(path)
+    for text in ("", "{", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(RecipeError, match=r"x\.jsonl: not JSON, or damaged"):
+            read_json(path)

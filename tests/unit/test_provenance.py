@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from dlglc.errors import RecipeError
-from dlglc.provenance import Stamp, changed_inputs, compare, describe_code, describe_machine, fingerprint
+from dlglc.provenance import (
+    Stamp,
+    changed_inputs,
+    compare,
+    damages,
+    describe_code,
+    describe_machine,
+    fingerprint,
+    read_record,
+)
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
 
@@ -110,3 +119,74 @@ def test_a_finished_output_is_reused(tmp_path, caplog):
 def test_an_input_that_is_not_there_is_named(tmp_path):
     with pytest.raises(RecipeError, match="gone: no such file"):
         Stamp(tmp_path / "stamp.json", {}, [tmp_path / "gone"])
+
+
+def stamped(tmp_path):
+    """A stamp over an output of many blocks."""
+    output = tmp_path / "out.ark"
+    output.write_bytes(bytes(range(256)) * 4000)
+    stamp = Stamp(tmp_path / "packed.json", {"a": 1}, [], [output])
+    stamp.write()
+    return stamp, output
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut", "other"])
+def test_an_output_that_is_not_what_was_written_is_not_reused(tmp_path, caplog, harm):
+    stamp, output = stamped(tmp_path)
+    assert stamp.reuse(output)
+    content = output.read_bytes()
+    if harm == "gone":
+        output.unlink()
+    else:
+        output.write_bytes(content[:-1] if harm == "cut" else content[::-1])
+    with caplog.at_level("INFO"):
+        assert not stamp.reuse(output)
+    assert "out.ark" in caplog.text and "it is made again" in caplog.text
+    assert stamp.read() is None
+
+
+def test_a_changed_bit_is_found_when_all_is_read(tmp_path):
+    stamp, output = stamped(tmp_path)
+    content = bytearray(output.read_bytes())
+    content[100_001] ^= 1
+    output.write_bytes(content)
+    assert damages(stamp.path) == []
+    assert damages(stamp.path, wholly=True) == [f"{output} is not what was written: its checksum differs"]
+
+
+def test_an_ark_that_was_made_again_with_the_same_bytes_is_the_same_input(tmp_path):
+    _, output = stamped(tmp_path)
+    scp = tmp_path / "x.scp"
+    scp.write_text(f"u0 {output}:5\n")
+    before = fingerprint(scp)
+    output.write_bytes(output.read_bytes())
+    os.utime(output, (1, 1))
+    assert fingerprint(scp) == before
+    output.write_bytes(b"short")
+    with pytest.raises(RecipeError, match=r"out\.ark has 5 bytes, 1024000 were written: run the stage"):
+        fingerprint(scp)
+    assert changed_inputs(tmp_path / "packed.json") == [f"{output} has 5 bytes, 1024000 were written"]
+
+
+def test_a_record_of_version_02_has_no_outputs_and_is_reused(tmp_path):
+    output = tmp_path / "out"
+    output.write_text("made")
+    Stamp(tmp_path / "stamp.json", {"a": 1}, []).write()
+    assert Stamp(tmp_path / "stamp.json", {"a": 1}, [], [output]).reuse(output)
+    output.unlink()
+    assert not Stamp(tmp_path / "stamp.json", {"a": 1}, [], [output]).reuse(output)
+
+
+NO_RECORDS = ("", "[]", "{", '{"settings": 5, "inputs": {}}', '{"settings": {}, "inputs": {}, "outputs": {"a": 1}}')
+
+
+@pytest.mark.parametrize("text", NO_RECORDS)
+def test_what_is_no_record_is_damaged(tmp_path, text):
+    stamp = Stamp(tmp_path / "stamp.json", {}, [])
+    assert not stamp.damaged
+    stamp.path.write_text(text)
+    assert stamp.damaged and stamp.read() is None and read_record(stamp.path) is None
+    stamp.write()
+    assert not stamp.damaged
+    assert stamp.identity == Stamp(tmp_path / "other.json", {}, []).identity
+    assert stamp.identity != Stamp(tmp_path / "other.json", {"a": 1}, []).identity

@@ -16,7 +16,10 @@ OF_SEVERAL = {  # tests of no single module
     *("test_structure.py", "settings/test_every_key_is_read.py"),
     *("data/test_formats.py", "data/test_any_audio.py", "data/test_any_folder.py"),
 }
-AS_PYTHON_DOES = {"tests/support/warm.py"}  # starts scripts as Python itself does, with their folder in the path
+AS_PYTHON_DOES = {
+    "tests/support/warm.py",
+    "tests/faults/forks.py",
+}  # starts scripts as Python itself does, with their folder in the path
 
 
 def files(*folders: str) -> Iterator[Path]:

@@ -55,7 +55,8 @@ def make_pseudo_labels(embedding_scp: Path, out_dir: Path, settings: ClusterSett
         if settings.stop_on_bad_sizes:
             raise RecipeError(f"{embedding_scp}: {warning}; with stop_on_bad_sizes: false this is only a warning")
         log.info("clusters: %s", warning)
-    stamp = Stamp(out_dir / "stamp.json", {"cluster": asked, "seed": seed}, [embedding_scp])
+    outputs = [out_dir / name for name in ("utt2cluster", "centroids.ark", "centroids.scp", "cluster.json")]
+    stamp = Stamp(out_dir / "stamp.json", {"cluster": asked, "seed": seed}, [embedding_scp], outputs)
     stamp.clear()
     write_clusters(out_dir, ids, found, sizes, seed)
     stamp.write()

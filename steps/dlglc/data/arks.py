@@ -14,11 +14,12 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import RecipeError
+from ..provenance import recorded_hash
 from .audio import open_file
 from .columns import Column, read_columns
 
-_ARK = re.compile(r"^(.+):(\d+)$")
-_PLACE = re.compile(r"^(.+?)(?::(\d+))?(?:\[[^]]*\])?$")  # file, offset, slice
+_ARK = re.compile(r"^(.+):([0-9]{1,18})$")
+_PLACE = re.compile(r"^(.+?)(?::([0-9]{1,18}))?(?:\[[^]]*\])?$")  # file, offset, slice
 _FLOATS = {b"FM": "<f4", b"FV": "<f4", b"DM": "<f8", b"DV": "<f8"}
 _INTEGERS = {b"CM2": ("<u2", 65535), b"CM3": ("u1", 255)}
 
@@ -130,10 +131,13 @@ def read_embeddings(scp: str | Path) -> tuple[list[str], Array]:
         The ids in the order of the file, and their (N, D) float32 matrix.
 
     Raises:
-        RecipeError: an ark cannot be read, vectors have different lengths, or a vector has NaN or infinity. The
-            message names file and line.
+        RecipeError: an ark cannot be read, or is not what its record says; vectors have different lengths, or a vector
+            has NaN or infinity. The message names file and line.
     """
     ids, places = read_columns(scp)
+    recorded_hash(Path(scp), wholly=True)
+    for ark in {found[1] for found in map(_ARK.match, places) if found}:  # all of it is read below anyway
+        recorded_hash(Path(ark), wholly=True)
     matrix: Array = np.empty((len(ids), 0), dtype=np.float32)
     for row, where in enumerate(places):
         try:

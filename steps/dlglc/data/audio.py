@@ -17,8 +17,9 @@ from ..errors import RecipeError
 from .columns import read_columns
 from .tables import place_of
 
-ARK = re.compile(r"^(.+):(\d+)$")  # file and offset of a recording in an ark
+ARK = re.compile(r"^(.+):([0-9]{1,18})$")  # file and offset of a recording in an ark
 HEADER = 44  # bytes before the samples of a packed WAV
+PART = 1 << 22  # samples that are read together
 WIDE = ("FLOAT", "DOUBLE", "PCM_24", "PCM_32", "ALAC_20", "ALAC_24", "ALAC_32")  # libsndfile's, more than 16 bits
 OGG_SUBTYPES = ("VORBIS", "OPUS")
 OGG_SCALE = np.float32(32767 / 32768)  # libsndfile makes 16 bits of these two with 32767, other codecs with 32768
@@ -59,6 +60,9 @@ class Recordings:
             self.num_samples = counts.numbers()
         except ValueError as error:
             raise RecipeError(f"{lengths}: {error}; run steps/pack_audio.py again") from None
+        if not self.num_samples.all():
+            row = int(np.argmin(self.num_samples))
+            raise RecipeError(f"{lengths}:{row + 1}: {ids[row]} has no sample; run steps/pack_audio.py again")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,11 +81,9 @@ class Recordings:
             with self._open(where) as file:
                 start = min(start, file.frames)
                 wanted = file.frames - start if num is None else min(num, file.frames - start)
-                file.seek(start)
-                samples = to_int16(file, wanted)
-            if len(samples) < wanted:
-                raise ValueError(f"cut short: {start + len(samples)} samples of {start + wanted} are there")
-            return samples
+                if start:  # a file whose header lies cannot be sought in
+                    file.seek(start)
+                return read_samples(file, start, wanted)
         except (OSError, ValueError, RuntimeError) as error:
             raise self._error(i, error) from error
 
@@ -109,6 +111,8 @@ class Recordings:
             length, self._checked[i] = there, True
         start = min(start, length)
         wanted = length - start if num is None else min(num, length - start)
+        if os.fstat(open_file(ark)).st_size < offset + HEADER + 2 * (start + wanted):
+            raise ValueError(f"the ark is cut short within it: run steps/pack_audio.py again ({ark})")
         samples = np.empty(wanted, dtype="<i2")
         got = os.preadv(open_file(ark), [samples.data], offset + HEADER + 2 * start)
         if got < samples.nbytes:
@@ -154,6 +158,20 @@ class KeptRecordings(Recordings):
         if i not in self.kept:
             self.kept[i] = super().read(i)
         return self.kept[i][start : None if num is None else start + num]
+def read_samples(file: soundfile.SoundFile, start: int, wanted: int) -> Array:
+    """The next `wanted` samples. Memory follows what is there, not what the header says: that may be 64 GiB.
+
+    Raises:
+        ValueError: the file ends earlier.
+    """
+    parts: list[Array] = []
+    done = 0
+    while done < wanted:
+        parts.append(to_int16(file, min(wanted - done, PART)))
+        done += len(parts[-1])
+        if not len(parts[-1]):
+            raise ValueError(f"cut short: {start + done} samples of {start + wanted} are there")
+    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.int16), *parts])
 
 
 def to_int16(file: soundfile.SoundFile, count: int) -> Array:
@@ -222,7 +240,7 @@ def packed_header(count: int, sample_rate: int) -> bytes:
 
 def packed_length(ark: str, offset: int) -> int:
     """Number of samples of the 16-bit mono WAV that starts at `offset` of an ark."""
-    header = os.pread(open_file(ark), HEADER, offset)
+    header = os.pread(open_file(ark), HEADER, offset).ljust(HEADER, b"\0")
     if header[:4] != b"RIFF" or header[20:24] != b"\1\0\1\0" or header[34:40] != b"\x10\0data":
         raise ValueError("no 16-bit mono WAV at this place of the ark: run steps/pack_audio.py again")
     return int(struct.unpack("<I", header[40:44])[0]) // 2

@@ -1,8 +1,10 @@
 """Downloads that resume and are checked, and archives that are unpacked with a check of their paths."""
 
 import bisect
+import errno
 import hashlib
 import io
+import lzma
 import os
 import shutil
 import tarfile
@@ -10,11 +12,13 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..console import log, progress
 from ..errors import RecipeError
+from ..files import write_text
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -112,7 +116,8 @@ def _download(url: str, part: Path) -> None:
 def unpack(archive: Path, out_dir: Path, strip: int = 0) -> None:
     """Unpack a tar archive into `out_dir`.
 
-    All members are unpacked beside `out_dir` first, so that `out_dir` has all of them or none.
+    All members are unpacked beside `out_dir` first. Their folder then becomes `out_dir`. If `out_dir` is there already,
+    the members are moved into it one by one, and is_interrupted() is true until all of them are there.
 
     Args:
         archive: the tar file, compressed or not.
@@ -120,22 +125,50 @@ def unpack(archive: Path, out_dir: Path, strip: int = 0) -> None:
         strip: number of leading path components to remove from every member.
 
     Raises:
-        RecipeError: the archive is damaged, or a member would be written outside of the directory.
+        RecipeError: the archive is damaged, a member would be written outside of the directory, or a folder of the
+            archive is in `out_dir` already.
     """
     part = out_dir.with_name(out_dir.name + ".tmp")
+    if not is_interrupted(out_dir):
+        shutil.rmtree(part, ignore_errors=True)  # of a run that was stopped
+        _unpack_all(archive, part, strip)
+        if not out_dir.exists():
+            os.replace(part, out_dir)
+            return
+        taken = next((item.name for item in part.iterdir() if (out_dir / item.name).is_dir()), None)
+        if taken:
+            raise RecipeError(f"{out_dir / taken}: already there: move it away, or give another folder")
+        write_text(_mark(out_dir), "The folder .tmp beside this file is complete. Run the same command again.\n")
+    for item in sorted(part.iterdir()) if part.exists() else []:
+        os.replace(item, out_dir / item.name)
+    shutil.rmtree(part, ignore_errors=True)
+    _mark(out_dir).unlink()
+
+
+def is_interrupted(out_dir: Path) -> bool:
+    """True if unpack was stopped while it moved members into `out_dir`: some are missing there."""
+    return _mark(out_dir).exists()
+
+
+def _mark(out_dir: Path) -> Path:
+    return out_dir.with_name(out_dir.name + ".unpacked")
+
+
+def _unpack_all(archive: Path, part: Path, strip: int) -> None:
+    """Unpack an archive into a new folder."""
     try:
+        part.mkdir(parents=True)
         with tarfile.open(archive) as tar:
             for member in tar:
                 inside = member.name.split("/")[strip:]
                 if inside and inside != [""]:
                     # The "data" filter refuses absolute paths, "..", devices, and links to places outside.
                     tar.extract(member.replace(name="/".join(inside)), part, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise RecipeError(f"{archive}: cannot unpack this archive: {error}; remove it and run again") from error
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for item in part.iterdir():
-        os.replace(item, out_dir / item.name)
-    part.rmdir()
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room and run again" if full else "remove it and run again"
+        raise RecipeError(f"{archive}: cannot unpack this archive: {error}; {remedy}") from error
 
 
 class JoinedFiles(io.RawIOBase):
@@ -212,7 +245,7 @@ def unzip(parts: list[Path], out_dir: Path) -> None:
                 with archive.open(member) as source, open(part, "wb") as target:
                     shutil.copyfileobj(source, target, BLOCK)
                 os.replace(part, path)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise RecipeError(
             f"{names}: cannot unpack this archive: {error}; a part is missing, out of order or damaged: download it "
             "again"

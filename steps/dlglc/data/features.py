@@ -8,6 +8,7 @@ import torch
 
 from ..console import log, progress
 from ..errors import RecipeError
+from ..locks import only_process
 from ..provenance import Stamp
 from ..settings.schema import FbankSettings
 from .audio import Recordings
@@ -27,12 +28,18 @@ def make_fbank(data_dir: Path, out_dir: Path, settings: FbankSettings, device: s
     Raises:
         RecipeError: a recording is shorter than one frame, by file and line.
     """
-    stamp = Stamp(out_dir / "feats.json", settings.model_dump(), [data_dir / "wav.scp"])
-    if stamp.reuse(out_dir / "feats.ark"):
-        return
+    outputs = [out_dir / name for name in ("feats.ark", "feats.scp", "utt2num_frames")]
+    stamp = Stamp(out_dir / "feats.json", settings.model_dump(), [data_dir / "wav.scp"], outputs)
+    with only_process(out_dir, wait=True):
+        if not stamp.reuse(out_dir / "feats.ark"):
+            write_fbank(data_dir, out_dir, settings, device)
+            stamp.write()
+
+
+def write_fbank(data_dir: Path, out_dir: Path, settings: FbankSettings, device: str) -> None:
+    """Write the files of make_fbank."""
     fbank = Fbank(settings).to(device)
     recordings = Recordings(data_dir, fbank.sample_rate)
-    out_dir.mkdir(parents=True, exist_ok=True)
     num_frames = {}
     with kaldiio.WriteHelper(
         f"ark,scp:{out_dir}/feats.ark,{out_dir}/feats.scp.tmp", compression_method=settings.compression or None
@@ -46,5 +53,4 @@ def make_fbank(data_dir: Path, out_dir: Path, settings: FbankSettings, device: s
             num_frames[utt] = len(feats)
     os.replace(out_dir / "feats.scp.tmp", out_dir / "feats.scp")
     write_table(out_dir / "utt2num_frames", num_frames)
-    stamp.write()
     log.info("%d utterances, %d frames", len(num_frames), sum(num_frames.values()))

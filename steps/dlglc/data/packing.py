@@ -31,6 +31,9 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Entry = dict[str, Any]  # a line of the journal
 
 
+TABLES = ("wav.scp", "utt2num_samples", "utt2dur", "utt2reco", "utt2segment", "recordings")  # that write_tables writes
+
+
 class PackOptions(NamedTuple):
     """How recordings are packed.
 
@@ -82,7 +85,7 @@ class Packer:
         Raises:
             RecipeError: not one of the first recordings is there, or the disk is full.
         """
-        if not unfinished.matches():
+        if not (unfinished.matches() and self.ark.exists() and self.journal.exists()):
             self.ark.write_bytes(b"")
             self.journal.write_bytes(b"")
             unfinished.write()
@@ -174,12 +177,16 @@ class Packer:
         for line in self.journal.read_bytes().splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break
-            entry = json.loads(line)
-            if entry["end"] > size:
+            try:
+                entry = json.loads(line)
+                good = {"id", "reason", "utts", "seconds", "notes"} <= entry.keys() and end <= entry["end"] <= size
+            except (ValueError, TypeError, AttributeError, KeyError):
+                good = False
+            if not good:
                 break
             if entry["id"] in row:  # it could not be used at first
                 entries[row[entry["id"]]] = entry
-            elif entry["id"] == self.recordings.ids[len(entries)]:
+            elif len(entries) < len(self.recordings) and entry["id"] == self.recordings.ids[len(entries)]:
                 row[entry["id"]] = len(entries)
                 entries.append(entry)
             else:

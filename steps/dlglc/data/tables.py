@@ -1,4 +1,8 @@
-"""Kaldi data directories and their tables: sorted UTF-8 text, one record per line, with the key first."""
+"""Kaldi data directories and their tables: sorted UTF-8 text, one record per line, with the key first.
+
+A line ends at a line feed, and nowhere else. Fields are separated by blanks and tabs. Other characters that look like a
+blank or a line end (no-break space, U+0085, U+2028) may be in the path of a file, but in no key.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +10,10 @@ from pathlib import Path
 
 from ..errors import RecipeError
 from ..files import write_lines
+
+BLANKS = " \t\r\v\f"  # that may stand around a record
+GAP = re.compile("[ \t]+")
+NOT_IN_KEYS = re.compile(r"[\s\x00-\x1f\x7f\ufeff]")
 
 
 def place_of(table: Path, row: int, key: str) -> str:
@@ -27,6 +35,53 @@ def place_of(table: Path, row: int, key: str) -> str:
     return f"{table}:{row + 1}"
 
 
+def read_lines(path: Path, missing: str) -> list[str]:
+    """The lines of a text file, without their line feeds.
+
+    Args:
+        path: the file.
+        missing: what to say if it does not exist.
+
+    Raises:
+        RecipeError: the file cannot be read, is not UTF-8, or has a zero byte in it.
+    """
+    try:
+        if path.exists() and not path.is_file():  # reading a device or a pipe may never end
+            raise RecipeError(f"{path}: a folder or a device, not a file: check the path")
+        data = path.read_bytes()
+        text = data.decode()
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: {missing}") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RecipeError(f"{path}:{line}: not UTF-8 text: convert it, e.g. iconv -f LATIN1 -t UTF-8") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError(f"{path}: cannot read it: {reason}: check the path and its permissions") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise RecipeError(f"{path}:{line}: a zero byte: not a text file, or damaged: make it again")
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def read_fields(path: Path, missing: str) -> list[list[str]]:
+    """The lines of a text file as lists of fields.
+
+    Raises:
+        RecipeError: as read_lines; a field would have a character in it that no key of a table can have.
+    """
+    lines = read_lines(path, missing)
+    for number, line in enumerate(lines, 1):
+        if not line.isascii() or not line.isprintable():
+            found = next((c for c in line.strip(BLANKS) if c not in " \t" and NOT_IN_KEYS.match(c)), None)
+            if found:
+                raise RecipeError(
+                    f"{path}:{number}: U+{ord(found):04X} in {line[:200]!r}: take it out, or put a blank or tab there"
+                )
+    return [line.split() for line in lines]
+
+
 def read_table(path: str | Path) -> dict[str, str]:
     """Read `key value` lines into an ordered dict. A value may contain blanks (wav.scp, spk2utt).
 
@@ -37,19 +92,14 @@ def read_table(path: str | Path) -> dict[str, str]:
         RecipeError: the file is missing or empty, a line has no value, or a key is duplicated or out of order.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such file: run the stage that writes it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot read it as UTF-8 text: {error}") from error
     table: dict[str, str] = {}
     previous = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        key, value = (*line.split(None, 1), "", "")[:2]  # blanks or tabs, as published data directories have either
-        value = value.strip()
+    for number, line in enumerate(read_lines(path, "no such file: run the stage that writes it"), 1):
+        key, value = (*GAP.split(line.strip(BLANKS), maxsplit=1), "", "")[:2]
         if not key or not value:
-            raise RecipeError(f"{path}:{number}: expected 'key value', found {line!r}")
+            raise RecipeError(f"{path}:{number}: expected 'key value', found {line[:200]!r}")
+        if found := NOT_IN_KEYS.search(key):
+            raise RecipeError(f"{path}:{number}: {key[:200]!r} cannot be a key: take U+{ord(found[0]):04X} out of it")
         if key <= previous:
             what = "stands twice" if key == previous else f"comes after '{previous}': the file is not sorted"
             raise RecipeError(f"{path}:{number}: '{key}' {what}; run utils/fix_data_dir.sh {path.parent}")
@@ -120,16 +170,12 @@ def read_trials(path: str | Path) -> tuple[list[str], list[str], list[bool]]:
     path = Path(path)
     words = {"target": True, "nontarget": False, "1": True, "0": False}
     enrol, test, target = [], [], []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such trial list: check the path") from None
-    for number, line in enumerate(lines, 1):
-        parts = line.split()
+    for number, parts in enumerate(read_fields(path, "no such trial list: check the path"), 1):
         if len(parts) == 3 and parts[0] in ("0", "1") and parts[2] not in words:
             parts = [parts[1], parts[2], parts[0]]
         if len(parts) != 3 or parts[2] not in words:
-            raise RecipeError(f"{path}:{number}: expected 'enrol test target|nontarget', found {line!r}")
+            found = " ".join(parts)[:200]
+            raise RecipeError(f"{path}:{number}: expected 'enrol test target|nontarget', found {found!r}")
         enrol.append(parts[0])
         test.append(parts[1])
         target.append(words[parts[2]])

@@ -53,6 +53,8 @@ def check_whole(path: str) -> bool:
 def ending_of(file: BinaryIO, size: int) -> Ending:
     """The end of a file by its container's own words."""
     head = file.read(12)
+    if len(head) < 12:
+        return Ending()
     kinds: list[tuple[bool, Callable[[BinaryIO, int], Ending]]] = [
         (head[:4] in (b"RIFF", b"RF64", b"FORM", b"caff", b"riff"), end_of_chunks),
         (head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"), end_of_boxes),
@@ -62,7 +64,7 @@ def ending_of(file: BinaryIO, size: int) -> Ending:
         (head[:4] == b"\x1aE\xdf\xa3", end_of_matroska),
         (head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1] & 0xE6 in (0xE2, 0xE4)), end_of_mpeg),
     ]
-    return next((find(file, size) for fits, find in kinds if fits), Ending()) if len(head) == 12 else Ending()
+    return next((find(file, size) for fits, find in kinds if fits), Ending())
 
 
 def end_of_chunks(file: BinaryIO, size: int) -> Ending:
@@ -224,7 +226,7 @@ def xing_end(file: BinaryIO, start: int) -> int | None:
 
 def frame_length(head: bytes) -> int:
     """Bytes of a frame of MPEG audio, layer 2 or 3, by its first four bytes; 0 where that is no such frame."""
-    if head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer = (head[1] >> 3) & 3, 4 - ((head[1] >> 1) & 3)
     bits, rate = head[2] >> 4, (head[2] >> 2) & 3

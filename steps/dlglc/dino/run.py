@@ -39,7 +39,7 @@ def pretrain(
     crops = open_crops(settings.input, data_dir, fbank, augmenter, crop_views(settings), options.seed)
     record = {"dino": settings, "fbank": fbank_settings, "augment": augment, "seed": options.seed}
     inputs = input_files(data_dir, settings.input, options, initial_model)
-    stamp = Stamp(options.out_dir / "stamp.json", record, inputs)
+    stamp = Stamp(options.out_dir / "stamp.json", record, inputs, [options.out_dir / "model.pt"])
 
     def save(name: str, state: State) -> None:
         path = options.out_dir / name

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ..data.fbank import Fbank
 from ..errors import RecipeError
-from ..files import load_tensors, save_tensors
+from ..files import check_finite, load_tensors, save_tensors
 from ..settings.messages import explain
 from ..settings.schema import EncoderSettings, FbankSettings
 from . import build_encoder
@@ -45,7 +45,11 @@ def save_model(
         fbank: settings of its features.
         state: state dict of the encoder.
         inputs: wav or feats, the input that the encoder was trained on.
+
+    Raises:
+        RecipeError: a weight is NaN or infinite.
     """
+    check_finite(state, path)
     contents = {"encoder": encoder.model_dump(), "fbank": fbank.model_dump(), "input": inputs, "state": state}
     save_tensors(contents, path)
 
@@ -68,5 +72,14 @@ def load_model(path: str | Path) -> Model:
         raise RecipeError(f"{path}: settings in this model: {explain(error, schema, {})}") from None
     fbank = Fbank(fbank_settings)
     encoder = build_encoder(encoder_settings, fbank.num_mel_bins)
-    encoder.load_state_dict(contents["state"])
+    try:
+        encoder.load_state_dict(contents["state"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RecipeError(f"{path}: its weights are not those of the encoder that it names: {reason}") from None
+    if contents["input"] not in ("wav", "feats"):
+        raise RecipeError(
+            f"{path}: not a model.pt of this recipe: its input is {contents['input']!r}, not wav or feats"
+        )
+    check_finite(encoder.state_dict(), path)
     return Model(encoder.eval(), fbank, encoder_settings, fbank_settings, contents["input"])

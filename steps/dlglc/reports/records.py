@@ -1,12 +1,12 @@
 """The results of an experiment directory as records."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..errors import RecipeError
-from ..provenance import describe_code, describe_machine
+from ..provenance import describe_code, describe_machine, read_record
 from .staleness import outdated
 
 ORDER = {"mfcc": 0, "untrained": 1, "dino": 2, "start": 2}  # of systems; round1, round2, … follow
@@ -77,7 +77,7 @@ def cluster_figures(directory: Path) -> dict[str, Any]:
 def read_system(directory: Path) -> list[dict[str, Any]]:
     """One record per back-end of a system, without stale ones."""
     quality = cluster_figures(directory)
-    stamp = read_json(directory / "stamp.json") or {}
+    stamp = read_record(directory / "stamp.json") or {}
     lines = read_lines(directory / "metrics.jsonl")
     gates = read_lines(directory / "gate_quality.jsonl")
     records = []
@@ -115,9 +115,9 @@ def describe_origin() -> str:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; None if the file does not exist."""
-    return json.loads(path.read_text()) if path.exists() else None
+    return files.read_json(path) if path.exists() else None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a .jsonl file; empty if the file does not exist."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return files.read_json_lines(path)

@@ -1,10 +1,9 @@
 """Whether an output is stale: something that it was made from has changed since."""
 
 import functools
-import json
 from pathlib import Path
 
-from ..provenance import changed_inputs
+from ..provenance import changed_inputs, read_record
 from ..scoring.trials import stamp_of_scores
 
 
@@ -29,10 +28,7 @@ def outdated(output: Path) -> str | None:
 
 def inputs_of(record: Path) -> list[str]:
     """The names of the inputs in a record. Empty if there is no record, or a broken one."""
-    try:
-        return list(json.loads(record.read_text()).get("inputs", {}))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return []
+    return list((read_record(record) or {}).get("inputs", {}))
 
 
 def records_of(output: Path) -> list[Path]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..provenance import changed_inputs, compare
-from .records import read_json, systems_of
+from ..provenance import changed_inputs, compare, read_record
+from .records import systems_of
 from .staleness import reasons, stamps
 
 FIRST = ("untrained", "dino", "start")  # systems of stage 3
@@ -73,7 +73,7 @@ def of_files(stage: int, what: str, records: list[Path], output: Path) -> State:
 
 def of_training(system: Path, settings: dict[str, Any], stage: int) -> State:
     """The state of a training, from its record, its checkpoint and its log."""
-    record = read_json(system / "stamp.json")
+    record = read_record(system / "stamp.json")
     model, checkpoint = system / "model.pt", system / "checkpoint.pt"
     if record is None:
         state = "done" if model.exists() else "waiting"

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ..arrays import Array
+from ..files import whole_file
 from ..training.distributed import Processes
 from .gate import log_losses
 from .held_out import Split
@@ -82,18 +83,18 @@ class EpochRecords:
         Args:
             split: the utterances; None = all of the data directory. Their rows are in the file as `rows`.
         """
-        path.parent.mkdir(exist_ok=True)
         target: Array = self.target.numpy()
         rows: Array = np.arange(len(target))
         if split is not None:
             target, rows = split.clusters[target].astype(np.int32), split.rows
-        np.savez_compressed(
-            path,
-            decision=self.decision.numpy().astype(np.int8),
-            target=target,
-            log_loss=log_losses(self.losses.numpy()),
-            rows=rows,
-        )
+        with whole_file(path) as file:
+            np.savez_compressed(
+                file,
+                decision=self.decision.numpy().astype(np.int8),
+                target=target,
+                log_loss=log_losses(self.losses.numpy()),
+                rows=rows,
+            )
 
     def state(self) -> dict[str, torch.Tensor]:
         """The records for the checkpoint, which sums them over all processes."""

@@ -83,7 +83,7 @@ def train_round(
     record = {"dlglc": settings, "augment": augment, "seed": options.seed, "round": round_number}
     used = [None if centroids is None else files.embedding_scp, files.hidden_dir and files.hidden_dir / "hidden.scp"]
     inputs = input_files(files.data_dir, settings.input, options, files.utt2cluster, files.model, *used)
-    stamp = Stamp(options.out_dir / "stamp.json", record, inputs)
+    stamp = Stamp(options.out_dir / "stamp.json", record, inputs, [options.out_dir / "model.pt"])
 
     def save(name: str, state: State) -> None:
         save_model(options.out_dir / name, model.encoder_settings, model.fbank_settings, state, settings.input)

@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 
 from ..arrays import Array
 from ..errors import RecipeError
-from ..files import whole_file
+from ..files import load_arrays, save_arrays
 from ..vectors import group_means
 
 # Smallest variance of W in a direction, as a share of the mean variance. With fewer vectors than dimensions EM finds
@@ -257,21 +257,24 @@ def adapt_plda(model: Plda, x: Array, within: float, between: float, mean_shift:
 
 
 def save_plda(path: str | Path, model: Plda) -> None:
-    """Write all arrays as .npz."""
-    with whole_file(path) as file:
-        np.savez(file, **vars(model))
+    """Write all arrays as .npz, with a checksum."""
+    save_arrays(vars(model), path)
 
 
 def load_plda(path: str | Path) -> Plda:
     """Read what save_plda wrote.
 
     Raises:
-        RecipeError: the file is missing or damaged.
+        RecipeError: the file is missing, damaged, or not of this recipe.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Plda(**arrays)
+        model = Plda(**load_arrays(path))
+        (full,), (reduced,) = model.mean.shape, model.psi.shape
+        shapes = [array.shape for array in (model.lda, model.centre, model.mu, model.diagonal)]
+        if shapes != [(full, reduced), (reduced,), (reduced,), (reduced, reduced)]:
+            raise ValueError("its arrays do not go together")
+        return model
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such PLDA model: run steps/train_plda.py first") from None
-    except Exception as error:  # numpy raises many types for a damaged file
-        raise RecipeError(f"{path}: not a PLDA model of this recipe: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{path}: not a PLDA model of this recipe: {error}: run steps/train_plda.py again") from error

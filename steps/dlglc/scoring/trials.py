@@ -83,7 +83,7 @@ def score_trials(files: ScoringFiles, settings: BackendSettings, out_scores: Pat
         cohort, top = open_cohort(files.cohort, utt2cluster, settings, backend, matrix.shape[1])
         scores = normalise(scores, enrol, test, backend, cohort, top)
     inputs = [getattr(files, field.name) for field in fields(files) if field.name != "cohort_clusters"]
-    stamp = Stamp(stamp_of_scores(out_scores), {"backend": settings}, [*inputs, utt2cluster])
+    stamp = Stamp(stamp_of_scores(out_scores), {"backend": settings}, [*inputs, utt2cluster], [out_scores])
     stamp.clear()
     write_scores(out_scores, enrol_names, test_names, scores)
     stamp.write()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..errors import RecipeError
-from ..files import load_tensors, save_tensors
+from ..files import check_finite, load_tensors, save_tensors
 from .distributed import Processes, unwrapped
 from .task import Task
 
@@ -30,6 +30,7 @@ def save_checkpoint(
     position: Position,
     sums: Sums,
     processes: Processes,
+    identity: str = "",
 ) -> None:
     """Write a checkpoint. Every process must call this, and the first one writes.
 
@@ -39,6 +40,7 @@ def save_checkpoint(
         position: the next step.
         sums: running sums of the epoch's figures.
         processes: the processes of the training.
+        identity: of the training's record (Stamp.identity).
     """
     state = {
         key: processes.sum(value.clone().to(processes.device)).cpu() if key.startswith("sum:") else value
@@ -56,6 +58,7 @@ def save_checkpoint(
             "position": list(position),
             "world": processes.world,
             "sums": sums,
+            "identity": identity,
         }
         save_tensors(contents, path)
 
@@ -65,20 +68,62 @@ def checksum(path: Path) -> int:
     return zlib.crc32(path.read_bytes()) if path.exists() else 0
 
 
+def identity_in(path: Path) -> str:
+    """Identity of the training that a checkpoint is of; empty in a checkpoint of version 0.2, or a damaged one."""
+    try:
+        return str(load_tensors(path).get("identity", ""))
+    except RecipeError:
+        return ""
+
+
 def load_checkpoint(
-    path: Path, task: Task, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler, processes: Processes
+    path: Path,
+    task: Task,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    processes: Processes,
+    identity: str = "",
 ) -> tuple[Position, Sums]:
     """Restore what save_checkpoint wrote.
+
+    Args:
+        path: the file.
+        task, optimiser, scaler: their states are replaced.
+        processes: the processes of the training.
+        identity: of the training's record; empty = any.
 
     Returns:
         The next step, and the running sums of the epoch's figures.
 
     Raises:
         RecipeError: the checkpoint is from the middle of an epoch with another number of processes. Then the utterances
-            would be distributed differently.
+            would be distributed differently. It is of another training, or not of one; or its weights are not finite.
     """
     saved: dict[str, Any] = load_tensors(path)
+    remedy = "remove it, and the training begins again"
+    lacking = {"module", "task", "optimiser", "scaler", "rng", "position", "world", "sums"} - saved.keys()
+    if lacking:
+        raise RecipeError(f"{path}: not a checkpoint of this recipe: it lacks {', '.join(sorted(lacking))}: {remedy}")
+    if identity and saved.get("identity", identity) != identity:
+        raise RecipeError(f"{path}: of a training with other settings: {remedy}")
+    try:
+        return _restore(path, saved, task, optimiser, scaler, processes)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise RecipeError(f"{path}: not a checkpoint of this training: {reason}: {remedy}") from error
+
+
+def _restore(
+    path: Path,
+    saved: dict[str, Any],
+    task: Task,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    processes: Processes,
+) -> tuple[Position, Sums]:
+    """Put the states of a checkpoint into their places."""
     position = Position(*saved["position"])
+    check_finite(saved["module"], path)
     if saved["world"] != processes.world and position.step:
         raise RecipeError(
             f"{path}: taken in the middle of an epoch by {saved['world']} processes, now {processes.world}: "

@@ -21,6 +21,8 @@ DRIVER = Path("/dev/nvidiactl")  # is there where the driver of an NVIDIA GPU is
 
 Module = TypeVar("Module", bound=nn.Module)
 
+LAUNCH = "torchrun sets these variables for each process: start with torchrun, or `unset RANK WORLD_SIZE LOCAL_RANK`"
+
 
 class Processes:
     """The processes of a training, as torchrun starts them. Without torchrun there is one process.
@@ -36,13 +38,12 @@ class Processes:
         device: the device of this process.
 
     Raises:
-        RecipeError: a GPU is asked for, but torch finds none, or fewer than processes on this machine.
+        RecipeError: a GPU is asked for, but torch finds none, or fewer than processes on this machine;
+            the environment is not one that torchrun sets.
     """
 
     def __init__(self, device: str = "auto"):
-        self.rank = int(os.environ.get("RANK", 0))
-        self.world = int(os.environ.get("WORLD_SIZE", 1))
-        local = int(os.environ.get("LOCAL_RANK", 0))
+        self.rank, self.world, local = read_places()
         found = torch.cuda.is_available()
         cuda = found if device == "auto" else device.startswith("cuda")
         if cuda and not found:
@@ -59,8 +60,13 @@ class Processes:
             torch.cuda.set_device(self.device)
             use_exact_products()
         if self.world > 1:
-            # With its device, NCCL connects now, and no later call has to guess which GPU is meant.
-            dist.init_process_group("nccl" if cuda else "gloo", device_id=self.device if cuda else None)
+            try:
+                # With its device, NCCL connects now, and no later call has to guess which GPU is meant.
+                dist.init_process_group("nccl" if cuda else "gloo", device_id=self.device if cuda else None)
+            except (RuntimeError, ValueError) as error:
+                raise RecipeError(
+                    f"the processes of this training do not find each other: {error}: {LAUNCH}"
+                ) from error
         if self.rank:
             log.setLevel(logging.WARNING)  # one process writes the log
 
@@ -163,6 +169,25 @@ def gpu_remedy(failure: str) -> str:
     return "check nvidia-smi and CUDA_VISIBLE_DEVICES" + (f" ({failure.splitlines()[0]})" if failure else "")
 
 
+def read_places() -> tuple[int, int, int]:
+    """Number of this process, number of processes, and number of this process on its machine, as torchrun sets them.
+
+    Raises:
+        RecipeError: some of the variables are missing, or do not go together.
+    """
+    if "RANK" not in os.environ and "WORLD_SIZE" not in os.environ:
+        return 0, 1, 0
+    words = {name: os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+    shown = ", ".join(f"{name}={word or 'not set'}" for name, word in words.items())
+    if not all(re.fullmatch("[0-9]{1,6}", word) for word in words.values()):
+        raise RecipeError(f"{shown} in the environment: {LAUNCH}")
+    rank, world, local = map(int, words.values())
+    met = world == 1 or all(os.environ.get(name) for name in ("MASTER_ADDR", "MASTER_PORT"))
+    if rank >= world or local >= world or not met:
+        raise RecipeError(f"{shown} in the environment, MASTER_ADDR and MASTER_PORT with them: {LAUNCH}")
+    return rank, world, local
+
+
 def unwrapped(module: nn.Module) -> nn.Module:
     """The module without the wrapper DistributedDataParallel."""
     return module.module if isinstance(module, nn.parallel.DistributedDataParallel) else module
@@ -175,11 +200,21 @@ def explain_lost_process(out_dir: Path, processes: Processes) -> Iterator[None]:
     gloo and NCCL only say that the connection is broken.
 
     Raises:
-        RecipeError: another process of the training has ended.
+        RecipeError: another process of the training, or one that reads data, has ended; the latter's own error.
     """
     try:
         yield
+    except RecipeError as error:  # of a process that reads data, with its traceback
+        found = re.search(r"Caught RecipeError in .*\n(?:.*\n)*[\w.]*RecipeError: ((?:.*\n?)+)", str(error))
+        if not found:
+            raise
+        raise RecipeError(found[1].strip()) from error
     except RuntimeError as error:  # DistBackendError is one
+        if "DataLoader worker" in str(error):
+            raise RecipeError(
+                f"{out_dir}: a process that reads data was lost ({str(error).splitlines()[0]}): mostly too little "
+                "memory: use fewer workers; the last checkpoint is kept: the same command resumes from there"
+            ) from error
         if processes.world == 1 or not re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
             raise
         raise RecipeError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..console import log
 from ..errors import RecipeError
-from ..files import write_text
+from ..files import read_json_lines, write_text
 
 
 class Clock:
@@ -58,7 +58,7 @@ class Metrics:
 
     def __init__(self, out_dir: Path, epochs_before: int):
         self.out_dir, self.path = out_dir, out_dir / "metrics.jsonl"
-        self.lines = self.path.read_text().splitlines()[:epochs_before] if self.path.exists() else []
+        self.lines = [json.dumps(line) for line in read_json_lines(self.path)[:epochs_before]]
 
     def add(self, line: dict[str, Any], epochs: int, seconds_left: float, write: bool) -> dict[str, Any]:
         """Write and log the line of an epoch.

@@ -43,6 +43,7 @@ class Trainer:
         out_dir: where checkpoint and metrics go.
         processes: the processes of the training.
         max_hours: the training stops after this time, with a checkpoint.
+        identity: of the training's record; a checkpoint of another training is refused.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Trainer:
         out_dir: Path,
         processes: Processes,
         max_hours: float = math.inf,
+        identity: str = "",
     ):
+        self.identity = identity
         self.task, self.crops, self.settings, self.out_dir, self.processes = task, crops, settings, out_dir, processes
         self.device = processes.device
         if self.device.type == "cuda":
@@ -181,7 +184,8 @@ class Trainer:
         """Write a checkpoint whose next step is `position`."""
         self.position = position
         path = self.out_dir / "checkpoint.pt"
-        save_checkpoint(path, self.task, self.optimiser, self.scaler, position, self.sums, self.processes)
+        parts = (self.task, self.optimiser, self.scaler)
+        save_checkpoint(path, *parts, position, self.sums, self.processes, self.identity)
         self.clock.saved = time.monotonic()
 
     def checkpoint_if_due(self, position: Position) -> None:
@@ -224,6 +228,7 @@ class Trainer:
                 "folder; put it on a shared file system, and start again after its copies on single nodes are gone"
             )
         if path.exists():
-            self.position, self.sums = load_checkpoint(path, self.task, self.optimiser, self.scaler, self.processes)
+            parts = (self.task, self.optimiser, self.scaler)
+            self.position, self.sums = load_checkpoint(path, *parts, self.processes, self.identity)
             epoch, step = self.position
             log.info("resuming at epoch %d, step %d of %d", epoch + 1, step + 1, self.steps)

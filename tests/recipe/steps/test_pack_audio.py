@@ -106,6 +106,9 @@ def test_an_ark_that_was_cut_is_named_by_utterance(packed, script, tmp_path):
     with open(packed / "wav.ark", "r+b") as file:
         file.truncate(os.path.getsize(packed / "wav.ark") - 1000)
     done = script("steps/make_fbank.py", packed, tmp_path / "feats", check=False)
+    assert done.returncode == 1 and re.search(r"wav\.ark has \d+ bytes, \d+ were written: run the stage", done.stderr)
+    (packed / "packed.json").unlink()  # as of an ark of other programs
+    done = script("steps/make_fbank.py", packed, tmp_path / "feats", check=False)
     assert done.returncode == 1
     assert re.search(rf"wav\.scp:24: {last}: the ark is cut short within it: run steps/pack_audio\.py", done.stderr)
 

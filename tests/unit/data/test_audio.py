@@ -105,7 +105,7 @@ def test_lengths_come_from_the_table_where_there_is_one(tmp_path, places):
     write_table(lengths, {"u0": 7, "u1": 9})
     assert Recordings(tmp_path).num_samples.tolist() == [7, 9]
     assert Recordings(tmp_path, probe=False).num_samples.tolist() == [-1, -1]
-    for table, words in (({"u0": 7}, "its ids are not those of"), ({"u0": 7, "u1": "x"}, "invalid literal")):
+    for table, words in (({"u0": 7}, "its ids are not those of"), ({"u0": 7, "u1": "x"}, "'x' is not a whole number")):
         write_table(lengths, table)
         with pytest.raises(RecipeError, match=rf"utt2num_samples: {words}.*run steps/pack_audio\.py again"):
             Recordings(tmp_path)

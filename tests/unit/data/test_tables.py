@@ -1,9 +1,11 @@
 """Tables and trial lists: what is accepted, and mistakes by file and line."""
 
+import os
+
 import pytest
 
 from dlglc.data.columns import read_columns
-from dlglc.data.tables import read_table, read_trials, write_data_dir, write_table
+from dlglc.data.tables import read_fields, read_table, read_trials, write_data_dir, write_table
 from dlglc.errors import RecipeError
 
 
@@ -45,3 +47,26 @@ def test_both_forms_of_trials(tmp_path):
     (tmp_path / "bad").write_text("a b target\na b c d\n")
     with pytest.raises(RecipeError, match=r"bad:2: expected 'enrol test target\|nontarget'"):
         read_trials(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("strange", ["\u00a0", "\u0085", "\u2028", "\u3000", "\x1c", "\ufeff"])
+def test_only_blanks_and_tabs_separate_fields(tmp_path, strange):
+    (tmp_path / "x").write_text(f"a\tb c\r\nd{strange}e f\n", newline="")
+    with pytest.raises(RecipeError, match=rf"x:2: U\+{ord(strange):04X} in "):
+        read_fields(tmp_path / "x", "missing")
+    (tmp_path / "x").write_text("a\tb c\r\n\n ü  -\n", newline="")
+    assert read_fields(tmp_path / "x", "missing") == [["a", "b", "c"], [], ["ü", "-"]]
+
+
+def test_the_path_of_a_file_may_have_any_blank(tmp_path):
+    (tmp_path / "wav.scp").write_text("a /x\u202fy\u00a0.wav\u00a0 \nb /z\u2028.wav\n")
+    expected = {"a": "/x\u202fy\u00a0.wav\u00a0", "b": "/z\u2028.wav"}
+    assert read_table(tmp_path / "wav.scp") == expected
+
+
+def test_a_device_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        for read in (read_table, read_columns):
+            with pytest.raises(RecipeError, match="a folder or a device, not a file"):
+                read(tmp_path / name)

@@ -6,7 +6,14 @@ from torch import nn
 
 from dlglc.errors import RecipeError
 from dlglc.training import distributed
-from dlglc.training.distributed import Processes, cuda_failure, explain_lost_process, gpu_remedy, unwrapped
+from dlglc.training.distributed import (
+    Processes,
+    cuda_failure,
+    explain_lost_process,
+    gpu_remedy,
+    read_places,
+    unwrapped,
+)
 
 
 def test_a_single_process_exchanges_nothing(processes):
@@ -91,3 +98,29 @@ def test_two_processes_share_what_they_have(two_processes):
     assert torch.equal(found[0]["weight"], found[1]["weight"])
     for values in found:
         torch.testing.assert_close(values["gradient"], torch.tensor([[1.5, 1.5]]))
+
+
+@pytest.mark.parametrize(
+    ("variables", "places"),
+    [
+        ({}, (0, 1, 0)),
+        ({"LOCAL_RANK": "3"}, (0, 1, 0)),
+        ({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, (0, 1, 0)),
+        ({"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, (5, 8, 1)),
+        ({"RANK": "1"}, None),
+        ({"WORLD_SIZE": "2"}, None),
+        ({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}, None),
+        ({"RANK": "2", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, None),
+        ({"RANK": "-1", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, None),
+    ],
+)
+def test_places_are_those_of_torchrun_or_refused(monkeypatch, variables, places):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+        if name in variables:
+            monkeypatch.setenv(name, variables[name])
+    if places is not None:
+        assert read_places() == places
+        return
+    with pytest.raises(RecipeError, match=r"in the environment.*start with torchrun, or `unset RANK"):
+        read_places()

@@ -12,7 +12,8 @@ from torch import nn
 
 from dlglc.data.crops import FeatureCrops
 from dlglc.errors import RecipeError
-from dlglc.provenance import Stamp
+from dlglc.files import save_tensors
+from dlglc.provenance import Stamp, read_record
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DlglcSettings
 from dlglc.training.options import TrainingOptions
@@ -36,7 +37,7 @@ def prepare(processes, tmp_path):
 
     def run(scale, **changes):
         chosen = settings(f"scale={scale}")
-        stamp = Stamp(tmp_path / "out/stamp.json", {"dlglc": chosen}, [])
+        stamp = Stamp(tmp_path / "out/stamp.json", {"dlglc": chosen}, [], [tmp_path / "out/model.pt"])
         return prepare_run(options(tmp_path / "out", **changes), chosen, stamp, processes)
 
     return run
@@ -142,3 +143,37 @@ def test_a_training_from_beginning_to_end(fbank, tmp_path, write_ark):
     assert made[0] == made[2] != made[1]  # the generators are seeded before the task is made
     first, other, again = (state["weight"] for _, state in saved)
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_a_model_that_is_not_the_one_that_was_written_is_refused(prepare, tmp_path):
+    prepare(30.0)
+    model = tmp_path / "out/model.pt"
+    model.write_bytes(b"model")
+    assert not prepare(30.0)  # the record is completed
+    model.write_bytes(b"other")
+    with pytest.raises(RecipeError, match=r"model\.pt is not what was written.*Remove it, and the same command"):
+        prepare(30.0)
+    model.unlink()
+    assert prepare(30.0)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]"])
+def test_a_run_whose_record_is_lost_is_refused_unless_its_checkpoint_says_the_settings(prepare, tmp_path, content):
+    prepare(30.0)
+    record = tmp_path / "out/stamp.json"
+    identity = Stamp(record, {"dlglc": settings("scale=30.0")}, []).identity
+    for known in ({"identity": identity}, {}):
+        save_tensors(known, tmp_path / "out/checkpoint.pt")
+        record.unlink()
+        if content is not None:
+            record.write_text(content)
+        if known:
+            assert prepare(30.0)
+            assert read_record(record) is not None
+        else:
+            with pytest.raises(
+                RecipeError, match=r"stamp\.json is (missing|damaged), so the settings of the run there"
+            ):
+                prepare(30.0)
+    assert prepare(31.0, overwrite=True)
+    assert not (tmp_path / "out/checkpoint.pt").exists()

@@ -1,0 +1,1 @@
+"""Fault trials: signals, mutated inputs, full disks, hostile names (run.sh)."""
