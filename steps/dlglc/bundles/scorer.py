@@ -46,6 +46,13 @@ class Scorer:
             self.space = PldaBackend(model, exact)
         self.cohort: Array | None = self.space.represent(arrays["cohort"]) if backend == "asnorm" else None
         self.top = top
+        self.made_of = (backend, arrays, top, exact)
+
+    def centred(self, mean: Array) -> "Scorer":
+        """The same back-end, measured from another mean (D,)."""
+        backend, arrays, top, exact = self.made_of
+        means = {"mean": mean} | ({"plda_mean": mean} if backend == "plda" else {})
+        return Scorer(backend, arrays | means, top, exact)
 
     def represent(self, embeddings: Array) -> Array:
         """(N, D) embeddings to (N, d) float32 vectors in the space of the back-end."""

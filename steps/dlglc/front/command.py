@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 
 from .. import console
-from .commands import embed, identify, info, verify
+from .commands import embed, identify, info, verify, who_is_who
 from .commands.common import Command
 
 COMMANDS: dict[str, Command] = {
     "verify": verify.COMMAND,
     "embed": embed.COMMAND,
     "identify": identify.COMMAND,
+    "who-is-who": who_is_who.COMMAND,
     "info": info.COMMAND,
 }
 
