@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import console
-from .commands import embed, identify, info, verify, who_is_who
+from .commands import embed, export, identify, info, verify, who_is_who
 from .commands.common import Command
 
 COMMANDS: dict[str, Command] = {
@@ -17,6 +17,7 @@ COMMANDS: dict[str, Command] = {
     "embed": embed.COMMAND,
     "identify": identify.COMMAND,
     "who-is-who": who_is_who.COMMAND,
+    "export": export.COMMAND,
     "info": info.COMMAND,
 }
 

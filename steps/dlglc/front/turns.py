@@ -114,11 +114,11 @@ def join_windows(
                 pieces.append((a, b, voice))
     order = {voice: number for number, voice in enumerate(dict.fromkeys(voice for _, _, voice in pieces))}
     turns: list[Turn] = []
-    for a, b, voice in pieces:
-        start = a / sample_rate
-        if turns and turns[-1].voice == order[voice] and start - turns[-1].end <= BREATH:
-            start = turns.pop().start
-        turns.append(Turn(start, b / sample_rate, order[voice]))
+    for first, last, voice in pieces:
+        begin = first / sample_rate
+        if turns and turns[-1].voice == order[voice] and begin - turns[-1].end <= BREATH:
+            begin = turns.pop().start
+        turns.append(Turn(begin, last / sample_rate, order[voice]))
     return turns
 
 

@@ -7,7 +7,8 @@ import soundfile
 import torch
 
 from dlglc.bundles.engine import EncoderEngine
-from dlglc.bundles.export import export_onnx, half_weights, int8_weights, torch_embedding
+from dlglc.bundles.export import export_onnx, torch_embedding
+from dlglc.bundles.variants import half_weights, int8_weights
 from dlglc.data.fbank import Fbank
 from dlglc.encoders import ENCODERS, build_encoder
 from dlglc.encoders.models import Model
