@@ -178,5 +178,11 @@ fi
 
 if begin 7 "report"; then
   here steps/make_report.py --data "$data" "$exp"
+  system=$(last_model)
+  if [ -n "$system" ]; then
+    job "$exp/$system/log/bundle.log" steps/make_bundle.py "${backend_settings[@]}" --seed "$seed" --data "$data" \
+      "$exp/$system" "$exp/$system/bundle.dlglc"
+    echo "The last system, for use with dlg-lc: $exp/$system/bundle.dlglc"
+  fi
 fi
 finish

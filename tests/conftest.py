@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from standin import read_speech
+from support import bundles as bundle_files
 from support import chain, scripts
 from support.corpora import make_tiny
 from support.shared import Shared
@@ -94,6 +95,13 @@ def speech(script, once) -> list[list[Path]]:
 def tiny(once) -> Path:
     """A corpus for plumbing: tiny/{train,noise,rirs} with 24 utterances of 4 voices, 3 noises, 2 impulse responses."""
     return once("tiny", make_tiny)
+
+
+@pytest.fixture(scope="session")
+def bundles(speech, once) -> bundle_files.Bundles:
+    """A small system of random weights, and its bundles."""
+    top = once("bundles", lambda top: bundle_files.make_bundles(top, speech))
+    return bundle_files.bundles_in(top, speech)
 
 
 @pytest.fixture(scope="session")
