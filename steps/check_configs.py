@@ -3,11 +3,12 @@
 
 Reads   one file conf/<idea>.yaml per idea, and DATA_DIR/utt2spk if it exists.
 Writes  nothing. A wrong setting is an error with file, line and remedy. With --show, the settings that differ from the
-        defaults go to the terminal.
+        defaults go to the terminal; with --value, one value.
 
 Example
     steps/check_configs.py --data data/mini/train conf/fbank.yaml conf/mini/dino.yaml conf/mini/cluster.yaml
     steps/check_configs.py --show --set dino.epochs=4 conf/mini/dino.yaml
+    steps/check_configs.py --value stage1 conf/librispeech/dino.yaml
 """
 
 from pathlib import Path
@@ -32,6 +33,7 @@ def main() -> None:
         default=[],
         help="change a key of one of the files",
     )
+    parser.add_argument("--value", metavar="KEY", help="print the value of a key of the only file, and nothing else")
     parser.add_argument("configs", nargs="+", metavar="YAML", type=Path)
     args = parser.parse_args()
 
@@ -48,7 +50,10 @@ def main() -> None:
             raise RecipeError(f"{path}: unknown name of a settings file: rename it to one of {names}")
         words = [word for word in args.set if word.startswith(f"{path.stem}.")]
         schema = SCHEMAS[path.stem]
-        check(path, load_settings(schema, path, words), args.data)
+        settings = load_settings(schema, path, words)
+        check(path, settings, args.data)
+        if args.value:
+            print(getattr(settings, args.value))
         if args.show:
             show(schema, path, words)
 

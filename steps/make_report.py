@@ -17,18 +17,20 @@ from pathlib import Path
 from dlglc import console
 from dlglc.reports.pages import experiment_page
 from dlglc.reports.records import read_experiment
+from dlglc.reports.sessions import trial_lists
 from dlglc.reports.tables import results_table
 
 
 def main() -> None:
     parser = console.parser(__doc__)
-    parser.add_argument("--data", type=Path, help="data directory, for the number of trials and hours")
+    parser.add_argument("--data", type=Path, help="data directory, for its trial lists and hours")
     parser.add_argument("--print", action="store_true", help="print the table of scores, and write nothing")
     parser.add_argument("exp_dir", type=Path)
     args = parser.parse_args()
 
     if args.print:
-        print(results_table(read_experiment(args.exp_dir)))
+        lists = trial_lists(args.data / "eval") if args.data else []
+        print(results_table(read_experiment(args.exp_dir), lists))
     else:
         print(experiment_page(args.exp_dir, args.data))
 

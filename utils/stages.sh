@@ -21,7 +21,7 @@ _corpora=$(for _file in local/prepare_*.py; do basename "$_file" .py; done | sed
 for _name in data exp initial_model first_labels musan rirs_noises conf; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
-[[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
+[[ $variant =~ ^[a-z_-]+$ ]] && [[ ! $variant =~ ^(untrained|contrastive|dino|mfcc)$ ]] ||
   _refuse "--variant takes small letters, a name that no other system has, not '$variant'"
 [[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _refuse "--max-hours takes a number, not '$max_hours'"
 [ -z "$conf" ] || [ -d "$conf" ] || _refuse "--conf $conf: no such folder"
@@ -34,8 +34,6 @@ data=${data:-data/$corpus}
 data=${data%/}
 [[ $data == data/* ]] || _refuse "--data '$data' must be under data/, e.g. data/$corpus-2"
 exp=${exp:-exp/${data#data/}}
-[[ $initial == dino || $initial == previous || -f $exp/$initial/model.pt ]] ||
-  _refuse "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir_given=$corpus_dir
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
@@ -56,12 +54,11 @@ elif [ "$folders-$channels$labels$held_out" != nothing-mix ]; then
   _refuse "--folders, --channels, --labels and --held-out are for --corpus folder"
 fi
 max_unusable=${max_unusable:-0}
-read -ra scored <<<"${systems:-mfcc untrained dino $(seq -f "$variant%g" -s ' ' "$rounds")}"
-pack_options=() noise_options=() dino_options=()
+pack_options=() noise_options=() start_options=()
 $pack || pack_options=(--in-place)
 [ -z "$musan" ] || noise_options+=(--musan "$musan")
 [ -z "$rirs_noises" ] || noise_options+=(--rirs-noises "$rirs_noises")
-[ -z "$initial_model" ] || dino_options=(--initial-model "$initial_model")
+[ -z "$initial_model" ] || start_options=(--initial-model "$initial_model")
 
 _launch=()
 [ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
@@ -110,6 +107,14 @@ check_settings() {
   ! $dry_run || show=(--show)
   steps/check_configs.py --data "$data/train" "${show[@]}" "${_all_words[@]}" "${_all_files[@]}"
 }
+
+# The systems of stage 3 (stage1 in conf/dino.yaml), and those that stage 6 scores.
+_stage1=$(steps/check_configs.py --value stage1 "${_all_words[@]}" "$(settings_file dino)")
+read -ra pretrained <<<"${_stage1//+/ }"
+initial=${initial:-${pretrained[-1]}}
+[[ " ${pretrained[*]} previous " == *" $initial "* || -f $exp/$initial/model.pt ]] ||
+  _refuse "--initial takes ${pretrained[*]}, previous or a system that is trained in $exp, not '$initial'"
+read -ra scored <<<"${systems:-mfcc untrained ${pretrained[*]} $(seq -f "$variant%g" -s ' ' "$rounds")}"
 
 if $status; then
   _options=()
@@ -183,7 +188,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # first_encoder: the system that the first round starts from.
-first_encoder() { if [ "$initial" = previous ]; then echo dino; else echo "$initial"; fi; }
+first_encoder() { if [ "$initial" = previous ]; then echo "${pretrained[-1]}"; else echo "$initial"; fi; }
 
 # parts_of DIR: the sets that are there; a set for evaluation is not a must.
 parts_of() {
@@ -204,11 +209,12 @@ estimate_times() {
     --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"
 }
 
-# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.
+# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>. Those of the speakers
+# that are kept for the end, trials_final*, are among them with --final true only.
 trial_lists() {
   local file
   echo trials
   for file in "$data"/eval/trials_*; do
-    [ ! -f "$file" ] || echo "${file##*/}"
+    [[ ! -f $file || ( $file == */trials_final* && $final == false ) ]] || echo "${file##*/}"
   done
 }

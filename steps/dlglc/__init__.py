@@ -10,6 +10,7 @@ The rooms of the package. A module imports from its own room and from the rooms 
     encoders/                  ECAPA-TDNN, ResNet34, CAM++; model.pt
     training/                  the training loop of both stages: processes, optimiser, checkpoints
     extraction                 embeddings of a data directory by a trained encoder
+    contrastive/               stage I by contrast: loss, task
     dino/                      stage I: projection head, loss, health, task
     rounds/                    stage II: classifier, loss mixture, gate, DLG-LC loss, task
     vectors                    means, lengths and whitening of embeddings

@@ -6,14 +6,14 @@ from ..data.crops import ViewSpecs, open_crops
 from ..data.fbank import Fbank
 from ..data.views import Views
 from ..encoders import build_encoder
-from ..encoders.models import save_model
+from ..encoders.models import save_model, warm_start
 from ..provenance import Stamp
 from ..settings.schema import AugmentSettings, DinoSettings, FbankSettings
 from ..training.distributed import Processes
 from ..training.options import TrainingOptions
 from ..training.run import input_files, open_augmenter, train
 from ..training.task import State
-from .task import Dino, warm_start
+from .task import Dino
 
 
 def pretrain(
