@@ -185,7 +185,8 @@ def make_data(corpus_dir: Path, out_dir: Path) -> None:
     settings = record["settings"]
     stamp = Stamp(out_dir / "mini.json", {"corpus": settings, "folder": str(folder), "trials": TRIALS_PER_SPEAKER}, [])
     tables = ("wav.scp", "utt2spk", "spk2utt", "utt2dur", "utt2spk.truth")
-    outputs = [out_dir / name / table for name in SETS for table in tables] + [out_dir / "eval/trials"]
+    outputs = [out_dir / name / table for name in SETS for table in tables] 
+    outputs += [out_dir / "eval/trials", out_dir / "eval/utt2sess"]
     if stamp.matches() and all(path.exists() for path in outputs):
         log.info("%s: finished before from this corpus, reused", out_dir)
         return
@@ -201,6 +202,7 @@ def make_data(corpus_dir: Path, out_dir: Path) -> None:
         wav[name][utt], truth[name][utt], duration[name][utt] = path, speaker, f"{header.frames / RATE:.3f}"
     for name in SETS:
         write_unlabelled(out_dir / name, wav[name], truth[name], utt2dur=duration[name])
+    write_table(out_dir / "eval/utt2sess", {utt: utt for utt in wav["eval"]})  # each utterance is a session of its own
     genders = dict(line.split() for line in (folder / "spk2gender").read_text().splitlines())
     lines = draw_trials(truth["eval"], genders, TRIALS_PER_SPEAKER, settings["seed"])
     write_lines(out_dir / "eval/trials", lines)

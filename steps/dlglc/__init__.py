@@ -6,6 +6,7 @@ The rooms of the package. A module imports from its own room and from the rooms 
     console, files             log and progress; files that are complete or not there at all
     provenance                 the record of an output: its settings and inputs, code and machine
     settings/                  the settings of conf/*.yaml: types, ranges, choices, how they are read
+    vectors                    means, lengths and whitening of embeddings
     data/                      tables, audio, arks, features, crops, augmentation, batches
     encoders/                  ECAPA-TDNN, ResNet34, CAM++; model.pt
     training/                  the training loop of both stages: processes, optimiser, checkpoints
@@ -13,7 +14,6 @@ The rooms of the package. A module imports from its own room and from the rooms 
     contrastive/               stage I by contrast: loss, task
     dino/                      stage I: projection head, loss, health, task
     rounds/                    stage II: classifier, loss mixture, gate, DLG-LC loss, task
-    vectors                    means, lengths and whitening of embeddings
     clusters/                  pseudo labels: k-means, warnings about cluster sizes, a proposal for their number
     scoring/                   trial scores by cosine and PLDA, score normalisation, error rates
     extras/                    tools that run.sh never calls: calibration, fusion, bootstrap, Kaldi's PLDA files

@@ -1,6 +1,6 @@
 """Embeddings of a data directory (steps/extract_embeddings.py)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from .data.audio import Recordings
 from .data.crops import FeatureCrops
 from .data.fbank import Fbank
 from .data.tables import place_of
+from .encoders.base import Encoder
 from .encoders.models import load_model
 from .errors import RecipeError
 from .provenance import Stamp
@@ -58,18 +59,32 @@ def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_fr
     if len(short):
         utt = utterances.ids[short[0]]
         raise RecipeError(f"{place_of(table, int(short[0]), utt)}: {utt}: too short for one frame: take the line out")
-    encoder, fbank = model.encoder.to(place), model.fbank.to(place)
-    matrix = np.empty((len(utterances.ids), encoder.embedding_dim), dtype=np.float32)
+    fbank = model.fbank.to(place) if model.input == "wav" else None
     groups = list(equal_lengths(utterances.num_frames, batch_frames))
-    with torch.inference_mode():
-        for rows in progress(groups, len(groups), "batches"):
-            feats = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(place)
-            if model.input == "wav":
-                feats = fbank(feats)
-            matrix[rows] = encoder(feats - feats.mean(1, keepdim=True)).cpu().numpy()
+    matrix = embed(model.encoder.to(place), fbank, utterances, progress(groups, len(groups), "batches"))
     write_embeddings(out_dir, utterances.ids, matrix)
     stamp.write()
     log.info("%d embeddings of %d dimensions", *matrix.shape)
+
+
+def embed(encoder: Encoder, fbank: Fbank | None, utterances: Utterances, groups: Iterable[Array]) -> Array:
+    """Embeddings of whole utterances, (N, D) float32. Rows that are in no group are 0.
+
+    Args:
+        encoder: in evaluation mode.
+        fbank: on the device of the encoder; None = the utterances are features.
+        utterances: N.
+        groups: rows of utterances of equal length, which are computed together.
+    """
+    matrix = np.zeros((len(utterances.ids), encoder.embedding_dim), dtype=np.float32)
+    device = next(encoder.parameters()).device
+    with torch.inference_mode():
+        for rows in groups:
+            feats = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(device)
+            if fbank is not None:
+                feats = fbank(feats)
+            matrix[rows] = encoder(feats - feats.mean(1, keepdim=True)).cpu().numpy()
+    return matrix
 
 
 def open_utterances(data_dir: Path, inputs: str, fbank: Fbank) -> Utterances:

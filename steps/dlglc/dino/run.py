@@ -37,7 +37,8 @@ def pretrain(
     fbank = Fbank(fbank_settings)
     augmenter = open_augmenter(augment, options, fbank.sample_rate)
     crops = open_crops(settings.input, data_dir, fbank, augmenter, crop_views(settings), options.seed)
-    record = {"dino": settings, "fbank": fbank_settings, "augment": augment, "seed": options.seed}
+    used = settings.model_dump(exclude={"stage1", "contrastive"})
+    record = {"dino": used, "fbank": fbank_settings, "augment": augment, "seed": options.seed}
     inputs = input_files(data_dir, settings.input, options, initial_model)
     stamp = Stamp(options.out_dir / "stamp.json", record, inputs)
 

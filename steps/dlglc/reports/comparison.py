@@ -76,7 +76,7 @@ def overview(found: Found, systems: list[str], suffix: str = "") -> str:
 
 
 def conditions_section(found: Found, systems: list[str], lists: list[TrialList]) -> list[str]:
-    """EER of all systems on all trial lists, mean and standard deviation over seeds. Empty if there is one list only."""
+    """EER of all systems on all trial lists, mean and deviation over seeds. Empty if there is one list only."""
     scored = [some for some in lists if any(name.endswith(some.suffix) for _, name in found)]
     if len(scored) < 2:
         return []

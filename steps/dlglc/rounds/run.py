@@ -1,15 +1,19 @@
 """A round from pseudo labels to model.pt (steps/train_dlglc.py)."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
 
 from ..arrays import Array
 from ..console import log
 from ..data.columns import Column
 from ..data.crops import open_crops
 from ..data.views import Views
-from ..encoders.models import load_model, save_model
+from ..encoders.models import Model, load_model, save_model
 from ..errors import RecipeError
+from ..extraction import embed, equal_lengths, open_utterances
 from ..provenance import Stamp
 from ..settings.schema import AugmentSettings, DlglcSettings
 from ..training.distributed import Processes
@@ -18,6 +22,8 @@ from ..training.run import input_files, open_augmenter, train
 from ..training.task import State
 from .labels import cluster_means, read_labels
 from .task import DlgLc
+
+BATCH_FRAMES = 6000  # of whole utterances in a forward pass
 
 
 def train_round(
@@ -61,11 +67,35 @@ def train_round(
     def make_task(processes: Processes) -> DlgLc:
         log.info("%d utterances in %d clusters", len(labels), classes)
         views = Views(model.fbank.to(processes.device), augmenter if settings.input == "wav" else None)
+        by_utterance = settings.correction.mode == "utterance"
         return DlgLc(
-            settings, model.encoder, labels, classes, centroids, views, round_number, processes, options.out_dir
+            settings,
+            model.encoder,
+            labels,
+            classes,
+            centroids,
+            views,
+            round_number,
+            processes,
+            options.out_dir,
+            whole_utterances(model, data_dir, settings.input, processes) if by_utterance else None,
+            seed,
         )
 
     train(options, settings, stamp, seed, crops, make_task, save)
+
+
+def whole_utterances(model: Model, data_dir: Path, inputs: str, processes: Processes) -> Callable[[], Array]:
+    """A function that embeds all whole utterances with the model's encoder. The processes share the work."""
+    utterances = open_utterances(data_dir, inputs, model.fbank)
+    groups = list(equal_lengths(utterances.num_frames, BATCH_FRAMES))[processes.rank :: processes.world]
+
+    def embeddings() -> Array:
+        fbank = model.fbank.to(processes.device) if inputs == "wav" else None
+        mine = torch.from_numpy(embed(model.encoder, fbank, utterances, groups)).to(processes.device)
+        return processes.sum(mine).cpu().numpy()
+
+    return embeddings
 
 
 def initial_weights(

@@ -1,6 +1,7 @@
 """A round of DLG-LC as a task of the training loop."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from ..training.optimiser import EpochMean
 from ..training.task import Figures, Task
 from .classifier import AamSoftmax
 from .gate import GateDecision, decide_gate
-from .loss import dlglc_loss
+from .loss import dlglc_loss, relabelled_loss
+from .predictions import predict
 from .records import EpochRecords
 
 GATE_MESSAGES = {
@@ -55,6 +57,9 @@ class DlgLc(Task):
         round_number: from 1.
         processes: the processes of the training.
         out_dir: the records go to OUT_DIR/gate.
+        embed: gives the embeddings (N, D) of all whole utterances by the encoder as it is now; None = it cannot, which
+            only correction.mode: utterance needs.
+        seed: of what the task draws.
     """
 
     def __init__(
@@ -68,7 +73,13 @@ class DlgLc(Task):
         round_number: int,
         processes: Processes,
         out_dir: Path,
+        embed: Callable[[], Array] | None = None,
+        seed: int = 0,
     ):
+        self.embed, self.seed = embed, seed
+        self.predicted_epoch = -1
+        self.best = torch.zeros(len(labels), dtype=torch.int64, device=processes.device)
+        self.sure = torch.zeros(len(labels), dtype=torch.bool, device=processes.device)
         self.settings, self.views, self.round_number, self.processes = settings, views, round_number, processes
         self.gate_dir = out_dir / "gate"
         self.labels = torch.from_numpy(labels).to(processes.device)
@@ -89,6 +100,19 @@ class DlgLc(Task):
             self.last_threshold = self.gate.threshold
         if self.gate.how in GATE_MESSAGES:
             log.info("gate: %s", GATE_MESSAGES[self.gate.how])
+        if self.settings.correction.mode == "utterance" and self.corrects(epoch) and self.predicted_epoch != epoch:
+            self.predict(epoch)
+
+    def predict(self, epoch: int) -> None:
+        """Predict the classes of all whole utterances with the encoder as it is at the start of the epoch."""
+        assert self.embed is not None
+        self.encoder.eval()
+        labels, share = self.labels.cpu().numpy(), self.settings.correction.random_share
+        found = predict(self.embed(), labels, share, self.seed)
+        self.encoder.train()
+        self.best.copy_(torch.from_numpy(found.best))
+        self.sure.copy_(torch.from_numpy(found.sure))
+        self.predicted_epoch = epoch
 
     def decide(self, epoch: int) -> GateDecision:
         """The gate of an epoch (from 0). Before gate.from_epoch every label is trusted."""
@@ -101,17 +125,25 @@ class DlgLc(Task):
     def step(self, batch: Batch, epoch: int, progress: float) -> tuple[torch.Tensor, Figures]:
         settings, labels = self.settings, self.labels[batch["index"]]
         cosines = self.module(self.views(batch, 0))
-        result = dlglc_loss(
-            cosines,
-            labels,
-            self.clean_cosines(batch) if self.corrects(epoch) else None,
-            self.gate.threshold,
-            scale=settings.scale,
-            margin=self.margin(progress),
-            temperature=settings.correction.temperature,
-            confidence=settings.correction.confidence,
-            hard=settings.correction.mode == "hard",
-        )
+        corrects, margin = self.corrects(epoch), self.margin(progress)
+        if corrects and settings.correction.mode == "utterance":
+            best, sure = self.best[batch["index"]], self.sure[batch["index"]]
+            weight = self.correction_weight(progress)
+            result = relabelled_loss(
+                cosines, labels, best, sure, self.gate.threshold, scale=settings.scale, margin=margin, weight=weight
+            )
+        else:
+            result = dlglc_loss(
+                cosines,
+                labels,
+                self.clean_cosines(batch) if corrects else None,
+                self.gate.threshold,
+                scale=settings.scale,
+                margin=margin,
+                temperature=settings.correction.temperature,
+                confidence=settings.correction.confidence,
+                hard=settings.correction.mode == "hard",
+            )
         self.records.add(batch["index"], result)
         right = (cosines.detach().argmax(-1) == labels).float().mean()
         return result.total, {"accuracy": right, "aam": result.losses.mean()}
@@ -120,6 +152,12 @@ class DlgLc(Task):
         """The margin at a share of the run. It rises from 0 over the first margin_warmup_epochs."""
         warm = self.settings.margin_warmup_epochs
         return self.settings.margin * min(1.0, progress * self.settings.epochs / warm if warm else 1.0)
+
+    def correction_weight(self, progress: float) -> float:
+        """The weight of labels that mode utterance corrects. It rises from 0 to 1 over ramp_epochs."""
+        correction = self.settings.correction
+        since = progress * self.settings.epochs - (correction.from_epoch - 1)
+        return min(1.0, since / correction.ramp_epochs) if correction.ramp_epochs else 1.0
 
     def corrects(self, epoch: int) -> bool:
         """True if labels that the gate does not keep can be corrected in this epoch."""
@@ -162,10 +200,14 @@ class DlgLc(Task):
             "previous": self.previous_losses,
             "last_threshold": self.last_threshold,
             "averaged": self.mean.sums,
+            "predicted": (self.predicted_epoch, self.best, self.sure),
             **self.records.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.previous_losses, self.last_threshold = state["previous"], state["last_threshold"]
         self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
+        self.predicted_epoch, best, sure = state["predicted"]
+        self.best.copy_(best)
+        self.sure.copy_(sure)
         self.records.load_state(state)
