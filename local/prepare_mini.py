@@ -185,7 +185,7 @@ def make_data(corpus_dir: Path, out_dir: Path) -> None:
     settings = record["settings"]
     stamp = Stamp(out_dir / "mini.json", {"corpus": settings, "folder": str(folder), "trials": TRIALS_PER_SPEAKER}, [])
     tables = ("wav.scp", "utt2spk", "spk2utt", "utt2dur", "utt2spk.truth")
-    outputs = [out_dir / name / table for name in SETS for table in tables] 
+    outputs = [out_dir / name / table for name in SETS for table in tables]
     outputs += [out_dir / "eval/trials", out_dir / "eval/utt2sess"]
     if stamp.matches() and all(path.exists() for path in outputs):
         log.info("%s: finished before from this corpus, reused", out_dir)

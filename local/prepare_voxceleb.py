@@ -21,8 +21,8 @@ set of VoxCeleb2 from its development set.
 Reads   CORPUS_DIR and WORK_DIR: audio; if they are there, vox2_meta.csv and trial lists (veri_test2.txt …).
 Writes  stage 0: WORK_DIR/audio/, WORK_DIR/trials/
         stage 1: OUT_DIR/{train,eval}: wav.scp, utt2spk and spk2utt, in which every utterance is its own speaker,
-        because training has no labels; utt2spk.truth with the true speakers, for reports only; and utt2sess. eval has the
-        utterances of VoxCeleb1 that are in a trial list.
+        because training has no labels; utt2spk.truth with the true speakers, for reports only; and utt2sess. eval has
+        the utterances of VoxCeleb1 that are in a trial list.
         OUT_DIR/eval/trials, the first list of --lists (Vox1-O cleaned by default), and
         OUT_DIR/eval/trials_vox1_{o,e_cleaned,e,h_cleaned,h}
 

@@ -36,7 +36,7 @@ def predict(embeddings: Array, labels: Array, random_share: float, seed: int) ->
 
     Args:
         embeddings: (N, D) of whole utterances.
-        labels: (N,) classes 0 to K-1. No class is empty. K is 3 or more.
+        labels: (N,) classes 0 to K-1. No class is empty. K is 2 or more.
         random_share: share of random embeddings that may pass, in (0, 1).
         seed: of the random embeddings.
     """

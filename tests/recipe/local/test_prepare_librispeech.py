@@ -28,7 +28,9 @@ def write_part(top, part, readers, chapters=BOOKS, count=3):
     lines = [f"{r:<5}| {'FM'[int(r) % 2]} | {part} | 8.0 | Some | Body" for r in everyone]
     (top / "SPEAKERS.TXT").write_text(";ID  |SEX| SUBSET           |MINUTES| NAME\n" + "\n".join(lines) + "\n")
     rows = [f"{r}{c} | {r} | 3.1 | {part} | 7 | {b} | A | B" for r in everyone for c, b in BOOKS.items()]
-    (top / "CHAPTERS.TXT").write_text(";ID |READER|MINUTES| SUBSET | PROJ.|BOOK ID| CH. TITLE |\n" + "\n".join(rows) + "\n")
+    (top / "CHAPTERS.TXT").write_text(
+        ";ID |READER|MINUTES| SUBSET | PROJ.|BOOK ID| CH. TITLE |\n" + "\n".join(rows) + "\n"
+    )
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ def slow_loss(embeddings, temperature):
 
 @pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
 def test_the_loss_is_the_published_formula(embeddings, temperature):
-    assert float(contrastive_loss(embeddings, temperature)) == pytest.approx(slow_loss(embeddings, temperature), rel=1e-5)
+    assert float(contrastive_loss(embeddings, temperature)) == pytest.approx(
+        slow_loss(embeddings, temperature), rel=1e-5
+    )
 
 
 def test_lengths_do_not_matter_and_equal_embeddings_give_the_uniform_loss(embeddings):

@@ -1,4 +1,4 @@
-"""Contrastive stage I from data to model.pt: it learns, keeps encoders, starts from a model, ignores DINO's own keys."""
+"""Contrastive stage I from data to model.pt: it learns, starts from a model, ignores DINO's own keys."""
 
 import json
 import math
@@ -26,7 +26,7 @@ def run(tiny, tmp_path):
 
     def start(name, *words, model=None):
         options = TrainingOptions(tmp_path / name, tiny / "noise", tiny / "rirs", seed=1, device="cpu",
-                                  max_hours=math.inf, overwrite=False, command="steps/train_contrastive.py")  # fmt: skip
+                                  max_hours=math.inf, overwrite=False, command="train_contrastive.py")  # fmt: skip
         settings = load_settings(DinoSettings, None, [*SMALL, *words])
         augment, fbank = load_settings(AugmentSettings), load_settings(FbankSettings)
         pretrain_by_contrast(settings, fbank, augment, tiny / "train", model, options)

@@ -18,7 +18,10 @@ from support.settings import refusal
         ("freeze_last_epochs=151", "freeze_last_epochs: the prototypes would never be trained (epochs: 150)"),
         ("keep_every=151", "keep_every: a run of 150 epochs would keep no teacher"),
         ("stage1=contrastive contrastive.epochs=19", "contrastive.epochs: the rate would still be rising"),
-        ("stage1=contrastive+dino contrastive.batch_size=4 accumulate=3", "contrastive.batch_size: accumulate: 3 parts"),
+        (
+            "stage1=contrastive+dino contrastive.batch_size=4 accumulate=3",
+            "contrastive.batch_size: accumulate: 3 parts",
+        ),
         ("encoder.channels=100", "encoder.channels: 100 is not a multiple of scale 8"),
         ("encoder.scale=7", "--set encoder.scale=7: encoder.channels: 512 is not a multiple of scale 7"),
         ("encoder.name=resnet34", "--set encoder.name=resnet34: encoder.channels: 512 is too wide for ResNet34"),
