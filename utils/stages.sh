@@ -109,7 +109,7 @@ check_settings() {
 }
 
 # The systems of stage 3 (stage1 in conf/dino.yaml), and those that stage 6 scores.
-_stage1=$(steps/check_configs.py --value stage1 "${_all_words[@]}" "$(settings_file dino)")
+_stage1=$(steps/check_configs.py --value dino.stage1 "${_all_words[@]}" "$(settings_file dino)")
 read -ra pretrained <<<"${_stage1//+/ }"
 initial=${initial:-${pretrained[-1]}}
 [[ " ${pretrained[*]} previous " == *" $initial "* || -f $exp/$initial/model.pt ]] ||

@@ -34,8 +34,8 @@ class Evaluation(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """The end of the names of the scores of these trials: "_within" for trials_within."""
-        return self.trials.name.removeprefix("trials")
+        """The end of the names of the scores of these trials: "_within" for trials_within, "" for any other name."""
+        return self.trials.name.removeprefix("trials") if self.trials.name.startswith("trials_") else ""
 
 
 def read_experiments(exp_dirs: list[Path]) -> Found:

@@ -22,11 +22,12 @@ def results_table(records: list[dict[str, Any]], lists: Sequence[TrialList] = ()
     Args:
         records: of read_experiment.
         lists: the trial lists of the evaluation set. Lists that are known to be within a session, across sessions or
-            across books are columns. Scores of another list are a row of their own. minDCF is that of the row's list.
+            across books are columns. Scores of any other list are a row of their own. minDCF is that of the row's list.
     """
     known = [some for some in lists if some.title and some.condition not in (MIXED, UNKNOWN)]
     first = next((some for some in known if not some.suffix), None)
-    columns = [some for some in known if some.suffix]
+    titles = {some.title: some for some in reversed(known)}  # the first list of each title
+    columns = [some for some in known if some.suffix and titles[some.title] is some]
     eers = {(r["system"], r["backend"]): f"{r['eer']:.2f}" for r in records}
     head = [
         "system",

@@ -44,7 +44,7 @@ def test_wrong_labels_are_found_and_replaced_by_the_right_ones():
     labels = truth.copy()
     wrong = np.arange(0, len(labels), 10)
     labels[wrong] = (labels[wrong] + 1) % 6
-    found = predict(embeddings, labels, 0.01, 0)
+    found = predict(embeddings, labels, 0.05, 0)
     assert (found.best[wrong] == truth[wrong]).all()
     assert found.sure[wrong].mean() > 0.5
 
