@@ -52,9 +52,7 @@ def test_dry_run_prints_the_chosen_stages_and_touches_nothing(root):
 def test_stage_3_trains_what_stage1_says(root):
     words = ["--stage", "3", "--stop-stage", "6", "--rounds", "1", "--dry-run", "true", "--exp", "exp/dry"]
     both = run(root, *words, "--set", "dino.stage1=contrastive+dino").stdout
-    assert re.search(
-        r"train_contrastive\.py .*\n.*train_dino\.py .*--initial-model exp/dry/contrastive/model\.pt", both
-    )
+    assert re.search(r"train_contrastive\.py .*\n.*train_dino\.py .*-model exp/dry/contrastive/model\.pt", both)
     assert re.search(r"train_dlglc\.py .* exp/dry/dino/model\.pt exp/dry/round1\n", both)
     alone = run(root, *words, "--set", "dino.stage1=contrastive").stdout
     assert "exp/dry/dino" not in alone

@@ -31,8 +31,8 @@ def predict(embeddings: Array, labels: Array, random_share: float, seed: int) ->
     """Predict the class of every utterance: the nearest class mean, in the space of the labels.
 
     An utterance does not count in the mean of its own class, which would otherwise draw it. The lead of a prediction is
-    its cosine less the next best one. It is sure if the lead is above the (1 - random_share) quantile of the leads of
-    random directions.
+    its cosine less the next best one. It is sure if the lead is above that of nearly all random directions
+    (random_lead).
 
     Args:
         embeddings: (N, D) of whole utterances.
@@ -52,9 +52,19 @@ def predict(embeddings: Array, labels: Array, random_share: float, seed: int) ->
         without = unit_length(sums[own] - x)
         cosines[np.arange(len(x)), own] = np.where(sizes[own] > 1, (without * x).sum(1), -1.0)
         best[rows], lead[rows] = _leads(cosines)
-    drawn = unit_length(np.random.default_rng(seed).standard_normal((RANDOM, points.shape[1])).astype(np.float32))
-    limit = np.quantile(_leads(drawn @ means.T)[1], 1 - random_share)
-    return Predictions(best, lead > limit)
+    return Predictions(best, lead > random_lead(means, random_share, seed))
+
+
+def random_lead(means: Array, share: float, seed: int) -> float:
+    """The lead that a share of random directions exceeds.
+
+    Args:
+        means: (K, D) of unit length.
+        share: in (0, 1).
+        seed: of the directions.
+    """
+    drawn = np.random.default_rng(seed).standard_normal((RANDOM, means.shape[1])).astype(np.float32)
+    return float(np.quantile(_leads(unit_length(drawn) @ means.T)[1], 1 - share))
 
 
 def label_space(embeddings: Array, labels: Array) -> Array:

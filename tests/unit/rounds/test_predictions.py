@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlglc.rounds.predictions import label_space, predict
+from dlglc.rounds.predictions import label_space, predict, random_lead
 from dlglc.vectors import unit_length, within_class_whitening
 
 
@@ -57,15 +57,13 @@ def test_an_utterance_does_not_vote_for_itself():
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1])
-@pytest.mark.parametrize(("classes", "dimensions"), [(5, 8), (40, 64)])
-def test_of_random_embeddings_about_that_share_is_sure(share, classes, dimensions):
-    embeddings, labels = voices(classes=classes, dimensions=dimensions)
-    rng = np.random.default_rng(5)
-    strange = rng.standard_normal((4000, dimensions)).astype(np.float32)
-    everyone = np.vstack([embeddings, strange])
-    their = np.concatenate([labels, rng.integers(classes, size=4000)])
-    sure = predict(everyone, their, share, 0).sure[len(labels) :]
-    assert share / 3 < sure.mean() < 3 * share
+@pytest.mark.parametrize(("classes", "dimensions"), [(5, 8), (400, 64)])
+def test_about_that_share_of_random_directions_exceeds_the_lead(share, classes, dimensions):
+    means = unit_length(np.random.default_rng(7).standard_normal((classes, dimensions)))
+    limit = random_lead(means, share, 0)
+    others = unit_length(np.random.default_rng(1).standard_normal((20_000, dimensions)))
+    second, first = np.sort(others @ means.T, axis=1)[:, -2:].T
+    assert np.mean(first - second > limit) == pytest.approx(share, rel=0.4)
 
 
 def test_the_space_has_the_same_spread_within_classes_in_all_directions():

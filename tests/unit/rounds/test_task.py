@@ -176,7 +176,7 @@ def embeddings(calls):
     return embed
 
 
-UTTERANCE = ("correction.mode=utterance", "correction.random_share=0.5", "gate.min_kept=0.0")
+UTTERANCE = ("correction.mode=utterance", "correction.random_share=0.99", "gate.min_kept=0.0")
 
 
 def refuse_all(task, epoch):
