@@ -1,4 +1,4 @@
-"""Predictions of the classes of whole utterances, in the space that the labels come from.
+"""Predictions of the classes of whole utterances, and how sure a prediction must be.
 
 The clusters were found among embeddings of whole utterances, in a space that is whitened by the covariance within
 clusters. A prediction from one crop by plain cosines knows less than that. These predictions know as much.
@@ -7,9 +7,12 @@ clusters. A prediction from one crop by plain cosines knows less than that. Thes
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from ..arrays import Array
 from ..vectors import group_means, unit_length, within_class_whitening
+from .loss import correction_targets
 
 CHUNK = 4096  # rows whose cosines with all classes are in memory at a time
 RANDOM = 2000  # random embeddings that a threshold is taken from
@@ -65,6 +68,27 @@ def random_lead(means: Array, share: float, seed: int) -> float:
     """
     drawn = np.random.default_rng(seed).standard_normal((RANDOM, means.shape[1])).astype(np.float32)
     return float(np.quantile(_leads(unit_length(drawn) @ means.T)[1], 1 - share))
+
+
+@torch.no_grad()
+def random_confidence(weights: torch.Tensor, scale: float, temperature: float, share: float, seed: int) -> float:
+    """The maximum of p̂ that a share of random embeddings exceeds (see correction_targets).
+
+    With many classes and a sharp p̂, nearly every embedding looks certain. With 7,500 classes, 192 dimensions and
+    scale / temperature = 320, 96 % of random embeddings exceed 0.5. If p̂ is so sharp that the result is 1, no label is
+    corrected: raise the temperature.
+
+    Args:
+        weights: (K, D) of the classes.
+        scale: s of AAM-softmax.
+        temperature: c of p̂.
+        share: in (0, 1).
+        seed: of the random embeddings.
+    """
+    drawn = torch.randn(RANDOM, weights.shape[1], generator=torch.Generator().manual_seed(seed))
+    cosines = F.normalize(drawn, dim=-1) @ F.normalize(weights.detach().float().cpu(), dim=-1).T
+    confidence = correction_targets(cosines, scale, temperature, hard=False)[1]
+    return float(confidence.double().quantile(1 - share))
 
 
 def label_space(embeddings: Array, labels: Array) -> Array:

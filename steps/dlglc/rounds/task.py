@@ -20,7 +20,7 @@ from ..training.task import Figures, Task
 from .classifier import AamSoftmax
 from .gate import GateDecision, decide_gate
 from .loss import dlglc_loss, relabelled_loss
-from .predictions import predict
+from .predictions import predict, random_confidence
 from .records import EpochRecords
 
 GATE_MESSAGES = {
@@ -77,7 +77,8 @@ class DlgLc(Task):
         seed: int = 0,
     ):
         self.embed, self.seed = embed, seed
-        self.predicted_epoch = -1
+        self.prepared_epoch = -1
+        self.confidence = settings.correction.confidence
         self.best = torch.zeros(len(labels), dtype=torch.int64, device=processes.device)
         self.sure = torch.zeros(len(labels), dtype=torch.bool, device=processes.device)
         self.settings, self.views, self.round_number, self.processes = settings, views, round_number, processes
@@ -100,19 +101,27 @@ class DlgLc(Task):
             self.last_threshold = self.gate.threshold
         if self.gate.how in GATE_MESSAGES:
             log.info("gate: %s", GATE_MESSAGES[self.gate.how])
-        if self.settings.correction.mode == "utterance" and self.corrects(epoch) and self.predicted_epoch != epoch:
-            self.predict(epoch)
+        if self.corrects(epoch) and self.prepared_epoch != epoch:
+            self.prepare_correction()
+            self.prepared_epoch = epoch
 
-    def predict(self, epoch: int) -> None:
-        """Predict the classes of all whole utterances with the encoder as it is at the start of the epoch."""
-        assert self.embed is not None
-        self.encoder.eval()
-        labels, share = self.labels.cpu().numpy(), self.settings.correction.random_share
-        found = predict(self.embed(), labels, share, self.seed)
-        self.encoder.train()
-        self.best.copy_(torch.from_numpy(found.best))
-        self.sure.copy_(torch.from_numpy(found.sure))
-        self.predicted_epoch = epoch
+    def prepare_correction(self) -> None:
+        """Do what correction needs once per epoch, with encoder and class weights as they are at its start.
+
+        Mode utterance: predict the classes of all whole utterances. Other modes: set the confidence.
+        """
+        correction, scale = self.settings.correction, self.settings.scale
+        if correction.mode == "utterance":
+            assert self.embed is not None
+            self.encoder.eval()
+            found = predict(self.embed(), self.labels.cpu().numpy(), correction.random_share, self.seed)
+            self.encoder.train()
+            self.best.copy_(torch.from_numpy(found.best))
+            self.sure.copy_(torch.from_numpy(found.sure))
+        elif correction.random_share < 1:
+            weights = unwrapped(self.module).classifier.weight
+            limit = random_confidence(weights, scale, correction.temperature, correction.random_share, self.seed)
+            self.confidence = max(correction.confidence, limit)
 
     def decide(self, epoch: int) -> GateDecision:
         """The gate of an epoch (from 0). Before gate.from_epoch every label is trusted."""
@@ -141,7 +150,7 @@ class DlgLc(Task):
                 scale=settings.scale,
                 margin=margin,
                 temperature=settings.correction.temperature,
-                confidence=settings.correction.confidence,
+                confidence=self.confidence,
                 hard=settings.correction.mode == "hard",
             )
         self.records.add(batch["index"], result)
@@ -200,14 +209,14 @@ class DlgLc(Task):
             "previous": self.previous_losses,
             "last_threshold": self.last_threshold,
             "averaged": self.mean.sums,
-            "predicted": (self.predicted_epoch, self.best, self.sure),
+            "correction": (self.prepared_epoch, self.confidence, self.best, self.sure),
             **self.records.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.previous_losses, self.last_threshold = state["previous"], state["last_threshold"]
         self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
-        self.predicted_epoch, best, sure = state["predicted"]
+        self.prepared_epoch, self.confidence, best, sure = state["correction"]
         self.best.copy_(best)
         self.sure.copy_(sure)
         self.records.load_state(state)

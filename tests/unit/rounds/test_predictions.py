@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from dlglc.rounds.predictions import label_space, predict, random_lead
+from dlglc.rounds.loss import correction_targets
+from dlglc.rounds.predictions import label_space, predict, random_confidence, random_lead
 from dlglc.vectors import unit_length, within_class_whitening
 
 
@@ -64,6 +66,16 @@ def test_about_that_share_of_random_directions_exceeds_the_lead(share, classes, 
     others = unit_length(np.random.default_rng(1).standard_normal((20_000, dimensions)))
     second, first = np.sort(others @ means.T, axis=1)[:, -2:].T
     assert np.mean(first - second > limit) == pytest.approx(share, rel=0.4)
+
+
+@pytest.mark.parametrize(("classes", "dimensions", "temperature"), [(100, 16, 1.0), (900, 32, 0.8)])
+def test_that_share_of_random_embeddings_exceeds_the_confidence(classes, dimensions, temperature):
+    weights = torch.randn(classes, dimensions, generator=torch.Generator().manual_seed(7)) * 3
+    limit = random_confidence(weights, 32.0, temperature, 0.05, 0)
+    others = torch.randn(20_000, dimensions, generator=torch.Generator().manual_seed(8))
+    cosines = torch.nn.functional.normalize(others) @ torch.nn.functional.normalize(weights).T
+    passed = (correction_targets(cosines, 32.0, temperature, hard=False)[1] > limit).double().mean()
+    assert float(passed) == pytest.approx(0.05, rel=0.3)
 
 
 def test_the_space_has_the_same_spread_within_classes_in_all_directions():

@@ -13,6 +13,7 @@ from dlglc.data.views import Views
 from dlglc.encoders import build_encoder
 from dlglc.rounds.gate import GateDecision
 from dlglc.rounds.loss import CORRECTED, DROPPED, KEPT, dlglc_loss
+from dlglc.rounds.predictions import random_confidence
 from dlglc.rounds.task import GATE_MESSAGES, DlgLc
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, DlglcSettings
@@ -203,6 +204,21 @@ def test_whole_utterances_are_predicted_once_per_epoch_and_correct_labels(make):
     assert figures["corrected"] == 1 / 8
     assert [task.correction_weight(p / 6) for p in (3, 4, 5, 5.5)] == [0.0, 0.5, 1.0, 1.0]
     assert make(*UTTERANCE, "correction.ramp_epochs=0").correction_weight(0.5) == 1.0
+
+
+def test_a_share_of_random_embeddings_sets_the_confidence(make):
+    task = make("correction.random_share=0.1", "correction.confidence=0.2")
+    refuse_all(task, 3)
+    weights = task.module.classifier.weight
+    assert task.confidence == random_confidence(weights, 32.0, 0.1, 0.1, 0) > 0.2
+    resumed = make("correction.random_share=0.1")
+    resumed.load_state(copy.deepcopy(task.state()))
+    resumed.module.classifier.weight.data.neg_()  # in the middle of the epoch the weights are others
+    refuse_all(resumed, 3)
+    assert resumed.confidence == task.confidence
+    unchanged = make("correction.confidence=0.2")
+    refuse_all(unchanged, 3)
+    assert unchanged.confidence == 0.2
 
 
 def test_a_task_that_is_resumed_in_an_epoch_keeps_its_predictions(make):

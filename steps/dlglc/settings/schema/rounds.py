@@ -25,7 +25,7 @@ class CorrectionSettings(Section):
     from_epoch: Count
     temperature: Positive
     confidence: BelowOne
-    random_share: Annotated[float, Field(gt=0, lt=1)]
+    random_share: Annotated[float, Field(gt=0, le=1)]
     ramp_epochs: NotNegative
 
 
