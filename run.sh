@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 # begin options
-stage=0          # first stage: 0 corpus, 1 data, 2 features, 3 DINO, 4 pseudo labels, 5 rounds, 6 scores, 7 report
+stage=0          # first stage: 0 corpus, 1 data, 2 features, 3 pretraining, 4 pseudo labels, 5 rounds, 6 scores, 7 report
 stop_stage=7     # last stage
 corpus=mini      # mini, folder, speechocean762 or voxceleb: chooses conf/<corpus>/ and local/prepare_<corpus>.py
 corpus_dir=      # where the corpus is, or where stage 0 puts it; empty = data/<corpus>/corpus
@@ -31,13 +31,14 @@ set=()           # FILE.KEY=VALUE, a setting for this run, e.g. dlglc.gate.mode=
 data=            # where the data directories go, under data/; empty = data/<corpus>
 exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
-from=            # published encoder to adapt, instead of DINO: campplus, or a checkpoint as local/import_encoder.py takes
-initial_model=   # model.pt whose encoder DINO starts from; empty = random weights
-initial=         # encoder that each round starts from: previous (the round before) or a system of <exp>; empty = dino, or
-                 # start with --from
+from=            # published encoder to adapt, instead of stage 3: campplus, or a checkpoint as local/import_encoder.py takes
+initial_model=   # model.pt whose encoder stage 3 starts from; empty = random weights
+initial=         # encoder that each round starts from: previous (the round before) or a system of <exp>; empty = the
+                 # last one of stage 3
 first_labels=    # of the first round, "utterance label" lines of your own; empty = the clusters of its first encoder
 variant=round    # name of the rounds: <exp>/<variant>1, <variant>2, …; another one stands beside the first
-systems=         # that stage 6 scores; empty = mfcc, untrained and dino (with --from: start) and the rounds
+systems=         # that stage 6 scores; empty = mfcc, untrained, those of stage 3 and the rounds
+final=false      # score the trials of the speakers that are kept for the end, trials_final*, too
 seed=0           # of everything that is drawn
 cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
 nj=auto          # parallel jobs over utterances; auto = one per core
@@ -117,12 +118,15 @@ if [ -n "$from" ] && begin 3 "the encoder to start from"; then
   check_settings
   [ -f "$from" ] || here local/fetch_encoder.py "$from" "$checkpoint"
   here local/import_encoder.py "$checkpoint" "$exp/start/model.pt"
-elif [ -z "$from" ] && begin 3 "DINO pretraining"; then
+elif [ -z "$from" ] && begin 3 "pretraining"; then
   check_settings
   train "$exp/untrained" steps/train_dino.py "${dino_settings[@]}" "${training_options[@]}" --set epochs=0 \
     "$data/train" "$exp/untrained"
-  train "$exp/dino" steps/train_dino.py "${dino_settings[@]}" "${training_options[@]}" \
-    "${dino_options[@]}" "$data/train" "$exp/dino"
+  for system in "${pretrained[@]}"; do # contrastive, dino, or one after the other
+    train "$exp/$system" "steps/train_$system.py" "${dino_settings[@]}" "${training_options[@]}" \
+      "${start_options[@]}" "$data/train" "$exp/$system"
+    start_options=(--initial-model "$exp/$system/model.pt")
+  done
 fi
 
 if begin 4 "pseudo labels"; then
@@ -173,7 +177,7 @@ if begin 6 "scoring"; then
     score "$system" asnorm --backend cosine --mean-from "$train_scp" --cohort "$train_scp" --cohort-clusters "$clusters"
     score "$system" plda --backend plda --plda "$exp/$system/plda.npz"
   done
-  if has_trials; then here steps/make_report.py --print "$exp"; fi
+  if has_trials; then here steps/make_report.py --print --data "$data" "$exp"; fi
 fi
 
 if begin 7 "report"; then

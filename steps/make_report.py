@@ -20,6 +20,7 @@ Example
 from pathlib import Path
 
 from dlglc import console
+from dlglc.reports.conditions import trial_lists
 from dlglc.reports.pages import experiment_page
 from dlglc.reports.records import read_experiment
 from dlglc.reports.tables import results_table
@@ -36,7 +37,8 @@ def main() -> None:
     args = parser.parse_args()
 
     if args.print:
-        print(results_table(read_experiment(args.exp_dir)))
+        lists = trial_lists(args.data / "eval") if args.data else []
+        print(results_table(read_experiment(args.exp_dir), lists))
     else:
         print(experiment_page(args.exp_dir, args.data, args.clips))
 

@@ -17,6 +17,7 @@ from support.shared import Shared
 # Fixtures that run stages of the recipe, the longest first.
 CHAINS = ("ablation", "chain", "labelled", "folder", "finished")
 SPEECHOCEAN = Path(os.environ.get("SPEECHOCEAN762", scripts.ROOT.parent / "shared/data/speechocean762"))
+LIBRISPEECH = Path(os.environ.get("LIBRISPEECH", scripts.ROOT.parent / "shared/data/librispeech"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,6 +76,14 @@ def speechocean() -> Path:
     if not (SPEECHOCEAN / "train/wav.scp").exists():
         pytest.skip(f"no real speech at {SPEECHOCEAN}: set SPEECHOCEAN762 to a copy to run this test")
     return SPEECHOCEAN
+
+
+@pytest.fixture(scope="session")
+def librispeech() -> Path:
+    """Folder of a copy of LibriSpeech in Kaldi's form; a test that asks for it skips where it is absent."""
+    if not (LIBRISPEECH / "train/wav.scp").exists():
+        pytest.skip(f"no copy of LibriSpeech at {LIBRISPEECH}: set LIBRISPEECH to one to run this test")
+    return LIBRISPEECH
 
 
 @pytest.fixture(scope="session")

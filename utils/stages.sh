@@ -29,11 +29,10 @@ exp=${exp%/}
 for _name in data exp initial_model first_labels musan rirs_noises conf from; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
-[[ $variant =~ ^[a-z_-]+$ ]] && [[ ! $variant =~ ^(untrained|dino|mfcc|start)$ ]] ||
+[[ $variant =~ ^[a-z_-]+$ ]] && [[ ! $variant =~ ^(untrained|contrastive|dino|mfcc|start)$ ]] ||
   _refuse "--variant takes small letters, a name that no other system has, not '$variant'"
-first_systems=(untrained dino) checkpoint=$from
+checkpoint=$from
 if [ -n "$from" ]; then
-  first_systems=(start)
   conf=${conf:-conf/adapt}
   [ -z "$initial_model" ] || _refuse "--from and --initial-model both name the encoder to start from: give one"
   if [ ! -f "$from" ]; then
@@ -53,15 +52,12 @@ data=${data%/}
 [[ $data == data/?* ]] || _refuse "--data '$data' must be under data/, e.g. data/$corpus-2"
 _check_folder --data "$data" data
 exp=${exp:-exp/${data#data/}}
-initial=${initial:-${first_systems[-1]}}
 _check_folder --exp "$exp" exp
-read -ra _names <<<"$systems"
-for _name in "${_names[@]}" "$initial"; do
+read -ra _names <<<"$systems $initial"
+for _name in ${_names[@]+"${_names[@]}"}; do
   [[ $_name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] ||
     _refuse "--systems and --initial take names of letters, digits, '.', '_' and '-', not '$_name'"
 done
-[[ $initial == "${first_systems[-1]}" || $initial == previous || -f $exp/$initial/model.pt ]] ||
-  _refuse "--initial takes ${first_systems[-1]}, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir_given=$corpus_dir
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
@@ -108,12 +104,11 @@ elif [ "$folders-$channels$labels$held_out" != nothing-mix ]; then
   _refuse "--folders, --channels, --labels and --held-out are for --corpus folder"
 fi
 max_unusable=${max_unusable:-0}
-read -ra scored <<<"${systems:-mfcc ${first_systems[*]} $(seq -f "$variant%g" -s ' ' "$rounds")}"
-pack_options=() noise_options=() dino_options=()
+pack_options=() noise_options=() start_options=()
 $pack || pack_options=(--in-place)
 [ -z "$musan" ] || noise_options+=(--musan "$musan")
 [ -z "$rirs_noises" ] || noise_options+=(--rirs-noises "$rirs_noises")
-[ -z "$initial_model" ] || dino_options=(--initial-model "$initial_model")
+[ -z "$initial_model" ] || start_options=(--initial-model "$initial_model")
 
 [ "$num_nodes" -le 1 ] || [[ $cmd == *queue.pl* ]] || _refuse "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
 
@@ -183,6 +178,18 @@ check_settings() {
   ! $dry_run || show=(--show)
   steps/check_configs.py --data "$data/train" "${show[@]}" "${_all_words[@]}" "${_all_files[@]}"
 }
+
+# The systems of stages 3 and 4 (stage1 in conf/dino.yaml), and those that stage 6 scores.
+pretrained=() first_systems=(start)
+if [ -z "$from" ]; then
+  _stage1=$(steps/check_configs.py --value dino.stage1 "${_all_words[@]}" "${_all_files[@]}")
+  read -ra pretrained <<<"${_stage1//+/ }"
+  first_systems=(untrained "${pretrained[@]}")
+fi
+initial=${initial:-${first_systems[-1]}}
+[[ " ${first_systems[*]} previous " == *" $initial "* || -f $exp/$initial/model.pt ]] ||
+  _refuse "--initial takes ${first_systems[*]}, previous or a system that is trained in $exp, not '$initial'"
+read -ra scored <<<"${systems:-mfcc ${first_systems[*]} $(seq -f "$variant%g" -s ' ' "$rounds")}"
 
 if $status; then
   _options=()
@@ -298,11 +305,12 @@ estimate_times() {
     --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"
 }
 
-# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.
+# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>. Those of the speakers
+# that are kept for the end, trials_final*, are among them with --final true only.
 trial_lists() {
   local file
   echo trials
   for file in "$data"/eval/trials_*; do
-    [ ! -f "$file" ] || echo "${file##*/}"
+    [[ ! -f $file || ( $file == */trials_final* && $final == false ) ]] || echo "${file##*/}"
   done
 }

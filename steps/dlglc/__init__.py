@@ -7,12 +7,14 @@ The rooms of the package. A module imports from its own room and from the rooms 
     locks                      one process at a time in a folder
     provenance                 the record of an output: its settings and inputs, its checksum, code and machine
     settings/                  the settings of conf/*.yaml: types, ranges, choices, how they are read
+    vectors                    means, lengths and whitening of embeddings
     data/                      tables, audio, arks, features, crops, augmentation, batches
     vectors                    means, lengths and whitening of embeddings
     scoring/                   trial scores by cosine and PLDA, score normalisation, error rates
     encoders/                  ECAPA-TDNN, ResNet34, CAM++; model.pt
     training/                  the training loop of both stages: processes, optimiser, checkpoints
     extraction                 embeddings of a data directory by a trained encoder
+    contrastive/               stage I by contrast: loss, task
     dino/                      stage I: projection head, loss, health, task
     rounds/                    stage II: classifier, loss mixture, gate, DLG-LC loss, task
     clusters/                  pseudo labels: k-means, warnings about cluster sizes, a proposal for their number

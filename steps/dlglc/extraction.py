@@ -1,7 +1,7 @@
 """Embeddings of a data directory (steps/extract_embeddings.py)."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,12 +99,15 @@ def embed(
         raise RecipeError(f"{place_of(table, int(short[0]), utt)}: {utt}: too short for one frame: take the line out")
 
     def features(x: torch.Tensor) -> torch.Tensor:
-        feats = fbank(x) if model.input == "wav" else x
-        return feats - feats.mean(1, keepdim=True)
+        return encoder_input(x, fbank if model.input == "wav" else None)
+
+    def run_all(utterances: Utterances, run: Callable[[torch.Tensor, list[str]], torch.Tensor]) -> Array:
+        groups = list(equal_lengths(utterances.num_frames, batch_frames))
+        return run_encoder(utterances, progress(groups, len(groups), "batches"), encoder.embedding_dim, place, run)
 
     with torch.inference_mode():
         if hidden is None:
-            matrix = run_encoder(utterances, batch_frames, place, lambda x, ids: encoder(features(x)))
+            matrix = run_all(utterances, lambda x, ids: encoder(features(x)))
         else:
             halves = Halves(encoder, fbank.num_mel_bins, hidden.trained)
             last = LastParts(halves).eval()
@@ -112,7 +115,7 @@ def embed(
                 kept = open_hidden(source, utterances, fbank, halves)
                 first = torch.from_numpy(utterances.read(0))[None].to(place)
                 check_hidden(source / "hidden.scp", utterances.ids[0], kept.read(0), halves.frames(features(first))[0])
-                matrix = run_encoder(kept, batch_frames, place, lambda x, ids: last(x))
+                matrix = run_all(kept, lambda x, ids: last(x))
             else:
                 with HiddenWriter(out_dir) as writer:
 
@@ -120,26 +123,38 @@ def embed(
                         embeddings: torch.Tensor = last(writer.keep(halves.frames(features(x)), ids))
                         return embeddings
 
-                    matrix = run_encoder(utterances, batch_frames, place, run)
+                    matrix = run_all(utterances, run)
     log.info("%d embeddings of %d dimensions", *matrix.shape)
     return utterances.ids, matrix
 
 
+def encoder_input(x: torch.Tensor, fbank: Fbank | None) -> torch.Tensor:
+    """The input of an encoder: samples through the filter bank, or features if it is None, less their mean over time."""
+    feats = x if fbank is None else fbank(x)
+    return feats - feats.mean(1, keepdim=True)
+
+
 def run_encoder(
     utterances: Utterances,
-    batch_frames: int,
+    groups: Iterable[Array],
+    dim: int,
     device: torch.device,
     run: Callable[[torch.Tensor, list[str]], torch.Tensor],
 ) -> Array:
-    """The embeddings of utterances, (N, D) float32. run is called with a batch and the ids of its utterances."""
-    groups = list(equal_lengths(utterances.num_frames, batch_frames))
-    rows_of, parts = [], []
-    for rows in progress(groups, len(groups), "batches"):
+    """The embeddings of whole utterances, (N, dim) float32. Rows that are in no group are 0.
+
+    Args:
+        utterances: N.
+        groups: rows of utterances of equal length, which are computed together.
+        dim: of an embedding.
+        device: where the batches go.
+        run: called with a batch and the ids of its utterances.
+    """
+    matrix = np.zeros((len(utterances.ids), dim), dtype=np.float32)
+    for rows in groups:
         x = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(device)
-        parts.append(run(x, [utterances.ids[i] for i in rows]).cpu().numpy())
-        rows_of.append(rows)
-    matrix: Array = np.concatenate(parts)
-    return matrix[np.argsort(np.concatenate(rows_of))]
+        matrix[rows] = run(x, [utterances.ids[i] for i in rows]).cpu().numpy()
+    return matrix
 
 
 def open_hidden(folder: Path, utterances: Utterances, fbank: Fbank, halves: Halves) -> Utterances:

@@ -12,6 +12,7 @@ from dlglc.data.tables import read_table, write_table
 from support.chain import command, run
 
 ONE_EPOCH = "epochs: 1\naverage_epochs: 1\ncrop_seconds: 2.0\ngate:\n  from_epoch: 1\n"
+ROUND = ["--corpus-dir", "small", "--rounds", "1", "--nj", "1"]
 ABLATE = ["local/experiments/ablate.sh", "--corpus", "mini", "--corpus-dir", "small", "--rounds", "1", "--nj", "1"]
 
 
@@ -21,7 +22,7 @@ ABLATE = ["local/experiments/ablate.sh", "--corpus", "mini", "--corpus-dir", "sm
         (["--stag", "3"], r"unknown option --stag\. Valid are: --stage\n"),
         (["--stage", "three"], r"--stage takes a whole number, not 'three'"),
         (["--stage", "5", "--stop-stage", "4"], r"--stage 5 comes after --stop-stage 4"),
-        (["--corpus", "librispeech"], r"--corpus is one of folder mini speechocean762"),
+        (["--corpus", "cnceleb"], r"--corpus is one of folder librispeech mini pool speechocean762"),
         (["--exp", "/tmp/x"], r"must be under exp/"),
         (["--initial", "best"], r"dino, previous or a system"),
         (["--dry-run", "yes"], r"true or false"),
@@ -130,6 +131,17 @@ def test_each_node_gives_the_others_the_address_that_slurm_has(root, tmp_path, a
     assert done.stdout == f"{option}--nnodes=2 x.py\n"
 
 
+def test_stage_3_trains_what_stage1_says(root):
+    words = ["--stage", "3", "--stop-stage", "6", "--rounds", "1", "--dry-run", "true", "--exp", "exp/dry"]
+    both = run(root, *words, "--set", "dino.stage1=contrastive+dino").stdout
+    assert re.search(r"train_contrastive\.py .*\n.*train_dino\.py .*-model exp/dry/contrastive/model\.pt", both)
+    assert re.search(r"train_dlglc\.py .* exp/dry/dino/model\.pt exp/dry/round1\n", both)
+    alone = run(root, *words, "--set", "dino.stage1=contrastive").stdout
+    assert "exp/dry/dino" not in alone
+    assert re.search(r"train_dlglc\.py .* exp/dry/contrastive/model\.pt exp/dry/round1\n", alone)
+    assert "exp/dry/contrastive/scores/cosine.json" in alone
+
+
 @pytest.fixture
 def copied(finished, tmp_path):
     """A copy of the finished tree, for a test that goes on in it."""
@@ -172,6 +184,32 @@ def test_a_second_run_reuses_trainings_and_gives_the_same_results(finished):
     assert finished.trained_again == set()
     assert finished.clusters_again == finished.clusters
     assert "Done in" in finished.said_again
+
+
+def test_a_contrastive_encoder_is_trained_scored_and_goes_into_rounds(copied):
+    settings = ["dino.stage1=contrastive", "dino.contrastive.epochs=2", "dino.contrastive.seconds=0.5"]
+    words = ["--exp", "exp/contrast", *(word for text in settings for word in ("--set", text))]
+    run(copied, "--stage", "3", *ROUND, *words)
+    records = json.loads((copied / "exp/contrast/results.json").read_text())
+    assert {r["system"] for r in records} == {"mfcc", "untrained", "contrastive", "round1"}
+    page = (copied / "exp/contrast/RESULTS.md").read_text()
+    assert "| system | back-end | EER % across sessions |" in page
+    assert "Not measured: within a session, across books." in page
+    stamp = json.loads((copied / "exp/contrast/round1/stamp.json").read_text())
+    assert "exp/contrast/contrastive/model.pt" in stamp["inputs"]
+    status = run(copied, "--status", "true", *ROUND, *words).stdout
+    assert re.search(r"stage 3 +pretraining +contrastive +done", status)
+
+
+def test_trials_of_the_speakers_that_are_kept_for_the_end_wait(copied):
+    trials = (copied / "data/mini/eval/trials").read_text()
+    (copied / "data/mini/eval/trials_final").write_text(trials)
+    words = ["--stage", "6", "--stop-stage", "6", *ROUND, "--systems", "dino"]
+    run(copied, *words)
+    scores = copied / "exp/mini/dino/scores"
+    assert not (scores / "cosine_final.json").exists()
+    run(copied, *words, "--final", "true")
+    assert (scores / "cosine_final.json").read_text() == (scores / "cosine.json").read_text()
 
 
 @pytest.fixture(scope="session")

@@ -158,6 +158,8 @@ class KeptRecordings(Recordings):
         if i not in self.kept:
             self.kept[i] = super().read(i)
         return self.kept[i][start : None if num is None else start + num]
+
+
 def read_samples(file: soundfile.SoundFile, start: int, wanted: int) -> Array:
     """The next `wanted` samples. Memory follows what is there, not what the header says: that may be 64 GiB.
 

@@ -10,7 +10,8 @@ import yaml
 from ..console import log
 from ..errors import RecipeError
 from ..files import write_text
-from .comparison import Evaluation, comparison_rows, differences, overview, read_experiments
+from .comparison import Evaluation, comparison_rows, conditions_section, differences, overview, read_experiments
+from .conditions import describe_conditions, trial_lists
 from .markdown import markdown_table
 from .plots import DINO_FIGURES, plot_dino, plot_rounds
 from .records import describe_origin, read_experiment, read_json, read_lines, systems_of
@@ -38,10 +39,11 @@ def experiment_page(exp_dir: Path, data: Path | None, clips: int = 12) -> str:
         if scored
         else []
     )
-    table = results_table(records) if scored else unlabelled[1]
+    lists = trial_lists(data / "eval") if data else []
+    table = results_table(records, lists) if scored else unlabelled[1]
     results = [
         "EER and minDCF are on the evaluation trials. True speakers are used for this report only. NMI and purity are "
-        "those of the clusters of the system's embeddings of the training set.",
+        f"those of the clusters of the system's embeddings of the training set. {describe_conditions(lists)}".strip(),
         table,
         *left_out(exp_dir),
     ]
@@ -85,13 +87,16 @@ def comparison_page(exp_dirs: list[Path], references: list[str], evaluation: Eva
     _write_records(out_dir / "results.json", records)
     plot_rounds(found, out_dir / "eer.svg")
     seeds = len({record["seed"] for record in records} - {None})
-    table = overview(found, systems)
+    suffix = evaluation.suffix if evaluation else ""
+    table = overview(found, systems, suffix)
+    lists = trial_lists(evaluation.trials.parent) if evaluation else []
     parts = [
         f"# Results of {out_dir}",
         f"{seeds} seeds; mean ± standard deviation (n - 1). {describe_origin()} True speakers are used for this report "
         "only. Columns kept and corrected: share of the labels in the last epoch and, in brackets, the share of right "
         "labels among them, in percent; for corrected labels before → after the correction.",
         table,
+        *conditions_section(found, systems, lists),
         "![EER by round](eer.svg)",
     ]
     for reference, rows in against.items():

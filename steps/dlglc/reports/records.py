@@ -9,7 +9,7 @@ from ..errors import RecipeError
 from ..provenance import describe_code, describe_machine, read_record
 from .staleness import outdated
 
-ORDER = {"mfcc": 0, "untrained": 1, "dino": 2, "start": 2}  # of systems; round1, round2, … follow
+ORDER = {"mfcc": 0, "untrained": 1, "contrastive": 2, "dino": 3, "start": 3}  # of systems; round1, round2, … follow
 BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}  # titles, in the order of the tables
 
 
@@ -43,9 +43,9 @@ def systems_of(exp_dir: Path) -> list[Path]:
 
 
 def system_order(directory: Path) -> tuple[int, str, int]:
-    """Sorting key of systems: mfcc, untrained, dino, the rounds by variant and number, all others by name."""
+    """Sorting key of systems: those of ORDER, the rounds by variant and number, all others by name."""
     variant, number = variant_and_round(directory.name)
-    return (ORDER.get(variant, 3 if number else 4), variant, number)
+    return (ORDER.get(variant, len(ORDER) + (not number)), variant, number)
 
 
 def variant_and_round(system: str) -> tuple[str, int]:

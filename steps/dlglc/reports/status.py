@@ -10,7 +10,7 @@ from ..provenance import changed_inputs, compare, read_record
 from .records import systems_of
 from .staleness import reasons, stamps
 
-FIRST = ("untrained", "dino", "start")  # systems of stage 3
+PRETRAINED = ("untrained", "contrastive", "dino", "start")  # systems of stage 3
 RECENT = 180  # s; a training whose log is older does not run
 
 
@@ -44,9 +44,9 @@ def status(exp_dir: Path, data: Path, settings: dict[str, Any], systems: list[st
     for part in parts:
         found = of_files(2, part, stamps(data / part, "feats.json"), data / part / "feats.scp")
         states.append(found._replace(what=f"features of {part}"))
-    states += [of_training(exp_dir / name, settings, 3) for name in systems if name in FIRST]
+    states += [of_training(exp_dir / name, settings, 3) for name in systems if name in PRETRAINED]
     for name in systems:
-        stage = 4 if name in FIRST else 5
+        stage = 4 if name in PRETRAINED else 5
         if stage == 5:
             states.append(of_training(exp_dir / name, settings, 5))
         states.append(of_outputs(stage, f"clusters of {name}", [exp_dir / name / "clusters/utt2cluster"]))
@@ -96,6 +96,8 @@ def changed_settings(record: dict[str, Any], settings: dict[str, Any], system: s
     now = {idea: dict(settings[idea]) for idea in then if idea in settings}
     if "augment" in now and "dlglc" in then:
         now["augment"]["probability"] = then["augment"]["probability"]
+    if "dino" in now:  # stage 3 records the keys that each of its trainings uses
+        now["dino"] = {key: value for key, value in now["dino"].items() if key in then["dino"]}
     if system == "untrained" and "dino" in now:
         now["dino"]["epochs"] = then["dino"]["epochs"]
     return compare({"settings": {idea: then[idea] for idea in now}}, {"settings": now})

@@ -13,6 +13,7 @@ from torch import nn
 from ..arrays import Array
 from ..data.crops import Crops, FeatureCrops
 from ..data.views import Views
+from ..encoders.base import evaluating
 from ..errors import RecipeError
 from ..scoring.metrics import equal_error_rate, rates, roc
 from ..vectors import unit_length
@@ -90,16 +91,13 @@ class HeldOut:
     @torch.no_grad()
     def error_rate(self, network: nn.Module, device: torch.device) -> float:
         """EER in percent of the cosines of crops, less their mean. The network is left in the mode that it was in."""
-        training = [module for module in network.modules() if module.training]
-        network.eval()
         halves: list[list[torch.Tensor]] = [[], []]
-        for start in range(0, len(self.rows), BATCH):
-            rows = self.rows[start : start + BATCH]
-            batch = {key: value.to(device) for key, value in self.crops.batch(0, rows).items()}
-            for half, part in zip(halves, network(self.views(batch, 0, augmented=False)).float().cpu().chunk(2)):
-                half.append(part)
-        for module in training:
-            module.training = True
+        with evaluating(network):
+            for start in range(0, len(self.rows), BATCH):
+                rows = self.rows[start : start + BATCH]
+                batch = {key: value.to(device) for key, value in self.crops.batch(0, rows).items()}
+                for half, part in zip(halves, network(self.views(batch, 0, augmented=False)).float().cpu().chunk(2)):
+                    half.append(part)
         first, second = (torch.cat(half).numpy() for half in halves)
         mean = (first.mean(0) + second.mean(0)) / 2
         scores = (unit_length(first, mean) @ unit_length(second, mean).T)[self.pairs]

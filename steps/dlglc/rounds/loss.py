@@ -78,6 +78,44 @@ def dlglc_loss(
     return GatedLoss(total / len(labels), decision, target, seen)
 
 
+def relabelled_loss(
+    cosines: torch.Tensor,
+    labels: torch.Tensor,
+    best: torch.Tensor,
+    sure: torch.Tensor,
+    threshold: float,
+    *,
+    scale: float,
+    margin: float,
+    weight: float,
+) -> GatedLoss:
+    """AAM-softmax with labels that are replaced by predictions of whole utterances (correction.mode: utterance).
+
+    A label is kept if ln(loss) <= threshold, or if the prediction agrees with it. Another label is corrected if the
+    prediction is sure: then the loss is AAM-softmax with the predicted class, margin included. All other labels are
+    dropped. The sum is divided by the weight of the labels that are trained on, so that a gate does not shorten the
+    step.
+
+    Args:
+        cosines: (B, K) of the augmented view with the class weights.
+        labels: (B,) int64 pseudo labels.
+        best: (B,) int64 predicted classes.
+        sure: (B,) bool, whether the prediction may replace a label.
+        threshold: of the gate, on ln(loss); inf = every label is kept.
+        scale: s of AAM-softmax.
+        margin: m of AAM-softmax, radians.
+        weight: of a corrected label, 0 to 1. A kept label has 1.
+    """
+    losses = aam_losses(cosines, labels, scale, margin)
+    kept = (log_loss(losses.detach()) <= threshold) | (best == labels)
+    corrected = ~kept & sure
+    target = torch.where(kept, labels, best)
+    weights = kept.to(losses.dtype) + weight * corrected.to(losses.dtype)
+    total = (weights * aam_losses(cosines, target, scale, margin)).sum() / weights.sum().clamp(min=1.0)
+    decision = (KEPT * kept + CORRECTED * corrected).int()
+    return GatedLoss(total, decision, target, losses.detach())
+
+
 @torch.no_grad()
 def correction_targets(
     cosines: torch.Tensor, scale: float, temperature: float, hard: bool

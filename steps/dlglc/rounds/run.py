@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from ..encoders.halves import Halves, LastParts
 from ..encoders.hidden import check_hidden
 from ..encoders.models import Model, load_model, save_model
 from ..errors import RecipeError
+from ..extraction import encoder_input, equal_lengths, open_utterances, run_encoder
 from ..provenance import Stamp
 from ..settings.schema import AugmentSettings, DlglcSettings
 from ..training.distributed import Processes
@@ -27,6 +28,8 @@ from ..training.task import State
 from .held_out import HeldOut, split_clusters
 from .labels import cluster_means, read_labels
 from .task import DlgLc
+
+BATCH_FRAMES = 6000  # of whole utterances in a forward pass
 
 
 class RoundFiles(NamedTuple):
@@ -93,9 +96,12 @@ def train_round(
         augments = augmenter if settings.input == "wav" else None
         views = Views(model.fbank.to(processes.device), augments, hidden=halves is not None)
         held_out = HeldOut(*others, views) if others else None
+        embed = None
+        if settings.correction.mode == "utterance":
+            embed = whole_utterances(model, files.data_dir, settings.input, processes, split.rows if split else None)
         return DlgLc(
             settings, model.encoder, labels, classes, centroids, views, round_number, processes, options.out_dir,
-            network, held_out, split,
+            network, held_out, split, embed, seed,
         )  # fmt: skip
 
     train(options, settings, stamp, seed, crops, make_task, save)
@@ -128,6 +134,30 @@ def open_views(
         now = halves.frames(feats - feats.mean(1, keepdim=True))[0]
     check_hidden(crops.scp, utt, crops.load(list(crops.ids).index(utt)), now)
     return crops
+
+
+def whole_utterances(
+    model: Model, data_dir: Path, inputs: str, processes: Processes, rows: Array | None
+) -> Callable[[], Array]:
+    """A function that embeds whole utterances with the model's encoder. The processes share the work.
+
+    Args:
+        rows: of the data directory that are wanted, in this order; None = all.
+    """
+    utterances = open_utterances(data_dir, inputs, model.fbank)
+    groups = list(equal_lengths(utterances.num_frames, BATCH_FRAMES))[processes.rank :: processes.world]
+    encoder, device = model.encoder, processes.device
+
+    def embeddings() -> Array:
+        fbank = model.fbank.to(device) if inputs == "wav" else None
+        with torch.inference_mode():
+            mine = run_encoder(
+                utterances, groups, encoder.embedding_dim, device, lambda x, ids: encoder(encoder_input(x, fbank))
+            )
+        every: Array = processes.sum(torch.from_numpy(mine).to(device)).cpu().numpy()
+        return every if rows is None else every[rows]
+
+    return embeddings
 
 
 def initial_weights(

@@ -1,6 +1,7 @@
 """A round of DLG-LC as a task of the training loop."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..arrays import Array
 from ..console import log
 from ..data.crops import Batch
 from ..data.views import Views
-from ..encoders.base import Encoder
+from ..encoders.base import Encoder, evaluating
 from ..settings.schema import DlglcSettings
 from ..training.distributed import Processes, unwrapped
 from ..training.optimiser import EpochMean
@@ -20,7 +21,8 @@ from .adaptation import Adaptation
 from .classifier import AamSoftmax
 from .gate import GateDecision, decide_gate
 from .held_out import HeldOut, Split
-from .loss import dlglc_loss
+from .loss import dlglc_loss, relabelled_loss
+from .predictions import predict, random_confidence
 from .records import DECISIONS, EpochRecords, read_record, record_file
 
 GATE_MESSAGES = {
@@ -60,6 +62,9 @@ class DlgLc(Task):
         network: what is trained of the encoder: its last parts (LastParts); None = the encoder itself.
         held_out: the sign by which an epoch is chosen; None = the last epochs.
         split: where the labels stand in the data directory; None = they are those of all its utterances.
+        embed: gives the embeddings (N, D) of all whole utterances by the encoder as it is now; None = it cannot, which
+            only correction.mode: utterance needs.
+        seed: of what the task draws.
     """
 
     def __init__(
@@ -76,8 +81,15 @@ class DlgLc(Task):
         network: nn.Module | None = None,
         held_out: HeldOut | None = None,
         split: Split | None = None,
+        embed: Callable[[], Array] | None = None,
+        seed: int = 0,
     ):
         self.split = split
+        self.embed, self.seed = embed, seed
+        self.prepared_epoch = -1
+        self.confidence = settings.correction.confidence
+        self.best = torch.zeros(len(labels), dtype=torch.int64, device=processes.device)
+        self.sure = torch.zeros(len(labels), dtype=torch.bool, device=processes.device)
         self.settings, self.views, self.round_number, self.processes = settings, views, round_number, processes
         self.gate_dir = out_dir / "gate"
         self.labels = torch.from_numpy(labels).to(processes.device)
@@ -103,6 +115,26 @@ class DlgLc(Task):
             self.last_threshold = self.gate.threshold
         if self.gate.how in GATE_MESSAGES:
             log.info("gate: %s", GATE_MESSAGES[self.gate.how])
+        if self.corrects(epoch) and self.prepared_epoch != epoch:
+            self.prepare_correction()
+            self.prepared_epoch = epoch
+
+    def prepare_correction(self) -> None:
+        """Do what correction needs once per epoch, with encoder and class weights as they are at its start.
+
+        Mode utterance: predict the classes of all whole utterances. Other modes: set the confidence.
+        """
+        correction, scale = self.settings.correction, self.settings.scale
+        if correction.mode == "utterance":
+            assert self.embed is not None
+            with evaluating(self.encoder):
+                found = predict(self.embed(), self.labels.cpu().numpy(), correction.random_share, self.seed)
+            self.best.copy_(torch.from_numpy(found.best))
+            self.sure.copy_(torch.from_numpy(found.sure))
+        elif correction.random_share < 1:
+            weights = unwrapped(self.module).classifier.weight
+            limit = random_confidence(weights, scale, correction.temperature, correction.random_share, self.seed)
+            self.confidence = max(correction.confidence, limit)
 
     def decide(self, epoch: int) -> GateDecision:
         """The gate of an epoch (from 0). Before gate.from_epoch every label is trusted."""
@@ -115,18 +147,26 @@ class DlgLc(Task):
     def step(self, batch: Batch, epoch: int, progress: float) -> tuple[torch.Tensor, Figures]:
         settings, labels = self.settings, self.labels[batch["index"]]
         cosines = self.module(self.views(batch, 0))
-        result = dlglc_loss(
-            cosines,
-            labels,
-            self.clean_cosines(batch) if self.corrects(epoch) else None,
-            self.gate.threshold,
-            scale=settings.scale,
-            margin=self.margin(progress),
-            temperature=settings.correction.temperature,
-            confidence=settings.correction.confidence,
-            hard=settings.correction.mode == "hard",
-            gate_margin=settings.gate.margin,
-        )
+        corrects, margin = self.corrects(epoch), self.margin(progress)
+        if corrects and settings.correction.mode == "utterance":
+            best, sure = self.best[batch["index"]], self.sure[batch["index"]]
+            weight = self.correction_weight(progress)
+            result = relabelled_loss(
+                cosines, labels, best, sure, self.gate.threshold, scale=settings.scale, margin=margin, weight=weight
+            )
+        else:
+            result = dlglc_loss(
+                cosines,
+                labels,
+                self.clean_cosines(batch) if corrects else None,
+                self.gate.threshold,
+                scale=settings.scale,
+                margin=margin,
+                temperature=settings.correction.temperature,
+                confidence=self.confidence,
+                hard=settings.correction.mode == "hard",
+                gate_margin=settings.gate.margin,
+            )
         self.records.add(batch["index"], result)
         right = (cosines.detach().argmax(-1) == labels).float().mean()
         return result.total + self.adaptation.penalty(), {"accuracy": right, "aam": result.losses.mean()}
@@ -138,6 +178,12 @@ class DlgLc(Task):
         """The margin at a share of the run. It rises from 0 over the first margin_warmup_epochs."""
         warm = self.settings.margin_warmup_epochs
         return self.settings.margin * min(1.0, progress * self.settings.epochs / warm if warm else 1.0)
+
+    def correction_weight(self, progress: float) -> float:
+        """The weight of labels that mode utterance corrects. It rises from 0 to 1 over ramp_epochs."""
+        correction = self.settings.correction
+        since = progress * self.settings.epochs - (correction.from_epoch - 1)
+        return min(1.0, since / correction.ramp_epochs) if correction.ramp_epochs else 1.0
 
     def corrects(self, epoch: int) -> bool:
         """True if labels that the gate does not keep can be corrected in this epoch."""
@@ -194,6 +240,7 @@ class DlgLc(Task):
             "last_threshold": self.last_threshold,
             "averaged": self.mean.sums,
             "adaptation": self.adaptation.state(),
+            "correction": (self.prepared_epoch, self.confidence, self.best, self.sure),
             **self.records.state(),
         }
 
@@ -201,4 +248,7 @@ class DlgLc(Task):
         self.previous_losses, self.last_threshold = state["previous"], state["last_threshold"]
         self.adaptation.load_state(state["adaptation"])
         self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
+        self.prepared_epoch, self.confidence, best, sure = state["correction"]
+        self.best.copy_(best)
+        self.sure.copy_(sure)
         self.records.load_state(state)

@@ -65,6 +65,20 @@ def test_a_round_leaves_a_model_and_its_decisions(start, tmp_path):
         assert record["target"].tolist() == [k // 6 for k in range(24)]
 
 
+def test_a_round_may_be_corrected_by_predictions_of_whole_utterances(start, tmp_path):
+    labels = np.arange(24) // 6
+    labels[::3] = (labels[::3] + 1) % 4  # a third of the labels is wrong
+    utts = read_table(tmp_path / "utt2cluster")
+    write_table(tmp_path / "utt2cluster", dict(zip(utts, labels)))
+    words = ("epochs=3", "correction.mode=utterance", "correction.ramp_epochs=0", "gate.mode=fixed")
+    start("round1", *words, "gate.fixed_thresholds=[1.0e-6]", "correction.random_share=0.99", "correction.from_epoch=3")
+    with np.load(tmp_path / "round1/gate/epoch03.npz") as record:
+        decision, target = record["decision"], record["target"]
+    assert 2 in decision
+    assert (target[decision == 1] == labels[decision == 1]).all()
+    assert (target[decision == 2] != labels[decision == 2]).all()
+
+
 def test_each_round_draws_other_crops_and_repeats(start):
     one, again, second = (weights(start(name, number=n)) for name, n in (("a", 1), ("b", 1), ("c", 2)))
     assert torch.equal(one, again)

@@ -13,6 +13,7 @@ from dlglc.data.views import Views
 from dlglc.encoders import build_encoder
 from dlglc.rounds.gate import GateDecision
 from dlglc.rounds.loss import CORRECTED, DROPPED, KEPT, dlglc_loss
+from dlglc.rounds.predictions import random_confidence
 from dlglc.rounds.task import GATE_MESSAGES, DlgLc
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, DlglcSettings
@@ -27,12 +28,12 @@ ROUND = ["epochs=6", "batch_size=8", "gate.from_epoch=3", "correction.from_epoch
 def make(fbank, processes, tmp_path):
     """make("key=value", …) → the task of a round over 8 utterances in 3 clusters, from the same weights each time."""
 
-    def task(*words, centroids=None, views=None, round_number=1):
+    def task(*words, centroids=None, views=None, round_number=1, embed=None):
         torch.manual_seed(0)
         settings = load_settings(DlglcSettings, None, [*ROUND, *words])
         views = views or Views(fbank, None)
         encoder = build_encoder(ENCODER, 80)
-        return DlgLc(settings, encoder, LABELS, 3, centroids, views, round_number, processes, tmp_path)
+        return DlgLc(settings, encoder, LABELS, 3, centroids, views, round_number, processes, tmp_path, embed)
 
     return task
 
@@ -180,6 +181,71 @@ def test_a_resumed_task_goes_on_to_the_same_records(make, stop):
     assert all(np.array_equal(one[name], other[name]) for name in one)
     expected, found = whole.mean.sums, second.mean.sums
     assert expected.keys() == found.keys()
+
+
+def embeddings(calls):
+    """A function that gives embeddings of the 8 utterances near their classes, but 0 near class 1, and counts calls."""
+    rng = np.random.default_rng(0)
+    near = np.eye(8, dtype="f4")[[1, *LABELS[1:]]] + 0.01 * rng.standard_normal((8, 8)).astype("f4")
+
+    def embed():
+        calls.append(1)
+        return near
+
+    return embed
+
+
+UTTERANCE = ("correction.mode=utterance", "correction.random_share=0.99", "gate.min_kept=0.0")
+
+
+def refuse_all(task, epoch):
+    """Begin an epoch with a gate that refuses every label."""
+    task.decide = lambda _: GateDecision(-99.0, "crossing")
+    task.begin_epoch(epoch)
+
+
+def test_whole_utterances_are_predicted_once_per_epoch_and_correct_labels(make):
+    calls = []
+    task = make(*UTTERANCE, "correction.ramp_epochs=2", embed=embeddings(calls))
+    for epoch in range(3):
+        run_epoch(task, epoch)
+    assert calls == []  # correction begins in epoch 4
+    for epoch in (3, 4):
+        refuse_all(task, epoch)
+        assert task.encoder.training
+        task.step(batch(epoch), epoch, epoch / 6)
+        figures = task.end_epoch(epoch)
+    assert len(calls) == 2
+    with np.load(task.gate_dir / "epoch05.npz") as record:
+        assert record["decision"].tolist() == [CORRECTED, *[KEPT] * 7]
+        assert record["target"].tolist() == [1, *LABELS[1:]]
+    assert figures["corrected"] == 1 / 8
+    assert [task.correction_weight(p / 6) for p in (3, 4, 5, 5.5)] == [0.0, 0.5, 1.0, 1.0]
+    assert make(*UTTERANCE, "correction.ramp_epochs=0").correction_weight(0.5) == 1.0
+
+
+def test_a_share_of_random_embeddings_sets_the_confidence(make):
+    task = make("correction.random_share=0.1", "correction.confidence=0.2")
+    refuse_all(task, 3)
+    weights = task.module.classifier.weight
+    assert task.confidence == random_confidence(weights, 32.0, 0.1, 0.1, 0) > 0.2
+    resumed = make("correction.random_share=0.1")
+    resumed.load_state(copy.deepcopy(task.state()))
+    resumed.module.classifier.weight.data.neg_()  # in the middle of the epoch the weights are others
+    refuse_all(resumed, 3)
+    assert resumed.confidence == task.confidence
+    unchanged = make("correction.confidence=0.2")
+    refuse_all(unchanged, 3)
+    assert unchanged.confidence == 0.2
+
+
+def test_a_task_that_is_resumed_in_an_epoch_keeps_its_predictions(make):
+    first, second = make(*UTTERANCE, embed=embeddings([])), make(*UTTERANCE)  # the second could not predict
+    refuse_all(first, 4)
+    second.load_state(copy.deepcopy(first.state()))
+    refuse_all(second, 4)
+    assert torch.equal(first.best, second.best) and torch.equal(first.sure, second.sure)
+    assert second.best.tolist() == [1, *LABELS[1:]]
 
 
 def test_decisions_of_an_epoch_are_counted_once_each(make):

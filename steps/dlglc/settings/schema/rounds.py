@@ -22,10 +22,12 @@ class GateSettings(Section):
 class CorrectionSettings(Section):
     """The section `correction` of conf/dlglc.yaml."""
 
-    mode: Literal["soft", "hard", "none"]
+    mode: Literal["soft", "hard", "utterance", "none"]
     from_epoch: Count
     temperature: Positive
     confidence: BelowOne
+    random_share: Annotated[float, Field(gt=0, le=1)]
+    ramp_epochs: NotNegative
 
 
 class AdaptSettings(Section):
