@@ -129,7 +129,7 @@ def embed(
 
 
 def encoder_input(x: torch.Tensor, fbank: Fbank | None) -> torch.Tensor:
-    """The input of an encoder: samples through the filter bank, or features if it is None, less their mean over time."""
+    """The input of an encoder: energies of samples, or stored ones (fbank None), less their mean over time."""
     feats = x if fbank is None else fbank(x)
     return feats - feats.mean(1, keepdim=True)
 

@@ -209,8 +209,8 @@ def _why_refused(said: str) -> str:
     if "TorchScript" in said:
         return "this is a TorchScript program, not weights: a state dict is needed"
     return (
-        f"not a model file of this recipe, or damaged: {said.split('. ')[0][:200]}: take another copy, or remove it and "
-        "run the stage that writes it"
+        f"not a model file of this recipe, or damaged: {said.split('. ')[0][:200]}: take another copy, or remove it "
+        "and run the stage that writes it"
     )
 
 
