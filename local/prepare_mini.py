@@ -184,10 +184,8 @@ def make_data(corpus_dir: Path, out_dir: Path) -> None:
         )
     settings = record["settings"]
     tables = ("wav.scp", "utt2spk", "spk2utt", "utt2dur", "utt2spk.truth")
-    outputs = [out_dir / name / table for name in SETS for table in tables] + [
-        out_dir / "eval/trials",
-        out_dir / "eval/utt2sess",
-    ]
+    outputs = [out_dir / name / table for name in SETS for table in tables]
+    outputs += [out_dir / "eval" / name for name in ("trials", "utt2sess")]
     record = {"corpus": settings, "folder": str(folder), "trials": TRIALS_PER_SPEAKER}
     stamp = Stamp(out_dir / "mini.json", record, [], outputs)
     if stamp.reuse(out_dir):

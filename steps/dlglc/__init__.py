@@ -9,7 +9,6 @@ The rooms of the package. A module imports from its own room and from the rooms 
     settings/                  the settings of conf/*.yaml: types, ranges, choices, how they are read
     vectors                    means, lengths and whitening of embeddings
     data/                      tables, audio, arks, features, crops, augmentation, batches
-    vectors                    means, lengths and whitening of embeddings
     scoring/                   trial scores by cosine and PLDA, score normalisation, error rates
     encoders/                  ECAPA-TDNN, ResNet34, CAM++; model.pt
     training/                  the training loop of both stages: processes, optimiser, checkpoints

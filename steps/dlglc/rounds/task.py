@@ -132,7 +132,7 @@ class DlgLc(Task):
             self.best.copy_(torch.from_numpy(found.best))
             self.sure.copy_(torch.from_numpy(found.sure))
         elif correction.random_share < 1:
-            weights = unwrapped(self.module).classifier.weight
+            weights = self.classifier.weight
             limit = random_confidence(weights, scale, correction.temperature, correction.random_share, self.seed)
             self.confidence = max(correction.confidence, limit)
 
