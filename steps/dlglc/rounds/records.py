@@ -41,7 +41,9 @@ def record_file(gate_dir: Path, epoch: int) -> Path:
 def read_record(path: Path) -> SavedRecord:
     """Read what EpochRecords.save wrote."""
     with np.load(path, allow_pickle=False) as file:
-        return SavedRecord(file["decision"], file["target"], file["log_loss"], file["rows"])
+        decision = file["decision"]
+        rows = file["rows"] if "rows" in file else np.arange(len(decision))  # version 0.2 trained on all utterances
+        return SavedRecord(decision, file["target"], file["log_loss"], rows)
 
 
 class EpochRecords:
