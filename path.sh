@@ -8,6 +8,11 @@ export LC_ALL=C.UTF-8 # sorts by code point as Kaldi's LC_ALL=C does, and lets t
 
 # Threads of one process; nproc knows what Slurm or a container grants. Stages that run several jobs a machine lower it.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
+# Threads that wait for others sleep. By default they spin, and beside other busy processes they then keep those that they
+# wait for from running: a training on two of two cores became 28 times as slow instead of 3 times.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+# Memory of a GPU grows in place, so that batches of changing sizes leave no gaps in it.
+export PYTORCH_ALLOC_CONF=${PYTORCH_ALLOC_CONF:-expandable_segments:True}
 # glibc gives every large tensor back to the kernel and faults its pages in again; keeping them doubles CPU training.
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 
@@ -40,4 +45,5 @@ if [ "$(cat "$_venv/.requirements" 2>/dev/null || true)" != "$_wanted" ]; then
   ) || { echo "path.sh: could not set up $_venv: see above, mend it and run again" >&2; exit 1; }
 fi
 export PATH=$_venv/bin:$PATH
+export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$_venv/compiled} # what torch.compile makes, on a GPU only
 unset _venv _wanted _python _candidate

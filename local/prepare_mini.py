@@ -184,7 +184,8 @@ def make_data(corpus_dir: Path, out_dir: Path) -> None:
         )
     settings = record["settings"]
     tables = ("wav.scp", "utt2spk", "spk2utt", "utt2dur", "utt2spk.truth")
-    outputs = [out_dir / name / table for name in SETS for table in tables] + [out_dir / "eval/trials"]
+    outputs = [out_dir / name / table for name in SETS for table in tables]
+    outputs += [out_dir / "eval" / name for name in ("trials", "utt2sess")]
     record = {"corpus": settings, "folder": str(folder), "trials": TRIALS_PER_SPEAKER}
     stamp = Stamp(out_dir / "mini.json", record, [], outputs)
     if stamp.reuse(out_dir):
@@ -200,6 +201,7 @@ def make_data(corpus_dir: Path, out_dir: Path) -> None:
         wav[name][utt], truth[name][utt], duration[name][utt] = path, speaker, f"{header.frames / RATE:.3f}"
     for name in SETS:
         write_unlabelled(out_dir / name, wav[name], truth[name], utt2dur=duration[name])
+    write_table(out_dir / "eval/utt2sess", {utt: utt for utt in wav["eval"]})  # each utterance is a session of its own
     genders = dict(line.split() for line in (folder / "spk2gender").read_text().splitlines())
     lines = draw_trials(truth["eval"], genders, TRIALS_PER_SPEAKER, settings["seed"])
     write_lines(out_dir / "eval/trials", lines)

@@ -6,7 +6,7 @@
 
 Reads   CORPUS_DIR: the unpacked official archive (train/, test/, WAVE/), or a copy of it with train/ and eval/.
 Writes  OUT_DIR/{train,eval}: wav.scp, utt2spk and spk2utt, in which every utterance is its own speaker, because
-        training has no labels; and utt2spk.truth with the true speakers, for reports only.
+        training has no labels; utt2spk.truth with the true speakers, for reports only; and utt2sess.
         OUT_DIR/eval/trials
 
 The two official halves have different speakers. One is for training, the other for evaluation. For each evaluation
@@ -95,7 +95,7 @@ def prepare(corpus_dir: Path, half: str, out_dir: Path, with_trials: bool) -> No
     if missing:
         raise RecipeError(f"{corpus_dir}/{half}/utt2spk: no speaker for '{missing[0]}' of wav.scp: add a line for it")
     truth = {utt: truth[utt] for utt in wav}
-    write_unlabelled(out_dir, wav, truth)
+    write_unlabelled(out_dir, wav, truth, utt2sess=truth)  # each speaker was recorded in one session
     log.info("%s: %d utterances", out_dir, len(wav))
     if with_trials:
         genders = read_table(corpus_dir / half / "spk2gender")

@@ -21,8 +21,8 @@ set of VoxCeleb2 from its development set.
 Reads   CORPUS_DIR and WORK_DIR: audio; if they are there, vox2_meta.csv and trial lists (veri_test2.txt …).
 Writes  stage 0: WORK_DIR/audio/, WORK_DIR/trials/
         stage 1: OUT_DIR/{train,eval}: wav.scp, utt2spk and spk2utt, in which every utterance is its own speaker,
-        because training has no labels; and utt2spk.truth with the true speakers, for reports only. eval has the
-        utterances of VoxCeleb1 that are in a trial list.
+        because training has no labels; utt2spk.truth with the true speakers, for reports only; and utt2sess. eval has
+        the utterances of VoxCeleb1 that are in a trial list.
         OUT_DIR/eval/trials, the first list of --lists (Vox1-O cleaned by default), and
         OUT_DIR/eval/trials_vox1_{o,e_cleaned,e,h_cleaned,h}
 
@@ -178,8 +178,12 @@ def utt_id(path: str) -> str:
 
 
 def write_set(out_dir: Path, wav: dict[str, str]) -> None:
-    """Write a data directory without labels. The true speaker is the beginning of an utterance's id."""
-    write_unlabelled(out_dir, wav, {utt: utt[:7] for utt in wav})
+    """Write a data directory without labels. The true speaker is the beginning of an utterance's id.
+
+    A video is a session.
+    """
+    sessions = {utt: utt.rpartition("-")[0] for utt in wav}
+    write_unlabelled(out_dir, wav, {utt: utt[:7] for utt in wav}, utt2sess=sessions)
     log.info("%s: %d utterances", out_dir, len(wav))
 
 

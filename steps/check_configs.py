@@ -3,10 +3,11 @@
 
 Reads   one file conf/<idea>.yaml per idea, and DATA_DIR/utt2spk if it exists.
 Writes  nothing. A wrong setting is an error with file, line and remedy. With --show, the settings that differ from the
-        defaults go to the terminal.
+        defaults go to the terminal. With --value, the value of this key alone does.
 
 Example
     steps/check_configs.py --data data/mini/train conf/fbank.yaml conf/mini/dino.yaml conf/mini/cluster.yaml
+    steps/check_configs.py --value dino.workers conf/mini/dino.yaml
     steps/check_configs.py --show --set dino.epochs=4 conf/mini/dino.yaml
 """
 
@@ -24,6 +25,7 @@ def main() -> None:
     parser = console.parser(__doc__)
     parser.add_argument("--data", type=Path, metavar="DATA_DIR", help="training data; it need not exist yet")
     parser.add_argument("--show", action="store_true", help="print the settings that differ from the defaults")
+    parser.add_argument("--value", metavar="IDEA.KEY", help="print the value of this key and check nothing more")
     parser.add_argument(
         "--set",
         metavar="IDEA.KEY=VALUE",
@@ -42,6 +44,11 @@ def main() -> None:
                 f"--set {word}: write IDEA.KEY=VALUE, where IDEA is the name of a file in conf/: "
                 f"{', '.join(SCHEMAS)}{nearest(idea, SCHEMAS)}"
             )
+    for idea in sorted({word.partition(".")[0] for word in args.set} - {path.stem for path in args.configs}):
+        load_settings(SCHEMAS[idea], None, [word for word in args.set if word.startswith(f"{idea}.")])
+    if args.value:
+        print(value(args.value, args.configs, args.set))
+        return
     for path in args.configs:
         if path.stem not in SCHEMAS:
             names = ", ".join(f"{idea}.yaml" for idea in SCHEMAS)
@@ -51,6 +58,29 @@ def main() -> None:
         check(path, load_settings(schema, path, words), args.data)
         if args.show:
             show(schema, path, words)
+
+
+def value(name: str, configs: list[Path], words: list[str]) -> object:
+    """The value of a key.
+
+    Args:
+        name: IDEA.KEY; the key of a section as IDEA.SECTION.KEY.
+        configs: settings files; that of IDEA is among them.
+        words: of --set.
+
+    Raises:
+        RecipeError: no file of this name, or no such key.
+    """
+    idea, *keys = name.split(".")
+    path = next((path for path in configs if path.stem == idea), None)
+    if path is None:
+        raise RecipeError(f"--value {name}: give the file {idea}.yaml, too")
+    found: object = load_settings(SCHEMAS[idea], path, [word for word in words if word.startswith(f"{idea}.")])
+    for key in keys:
+        if not hasattr(found, key):
+            raise RecipeError(f"--value {name}: {path} has no key '{key}': see conf/{idea}.yaml")
+        found = getattr(found, key)
+    return found
 
 
 def check(path: Path, settings: Settings, data: Path | None) -> None:

@@ -4,9 +4,9 @@
 If every recording in LOCAL_DIR is its own speaker, every utterance in OUT_DIR is its own speaker too, also if a
 recording was cut into several utterances. If more recordings than --max-unusable cannot be used, this is an error.
 
-Reads   LOCAL_DIR/{wav.scp, utt2spk, utt2spk.truth, utt2sess, trials*}, OUT_DIR/{wav.scp, utt2reco, recordings,
-        utt2segment}
-Writes  OUT_DIR/{utt2spk, spk2utt, utt2spk.truth, utt2sess, trials*} for the utterances of OUT_DIR
+Reads   LOCAL_DIR/{wav.scp, utt2spk, utt2spk.truth, utt2sess, sess2book, trials*}
+        OUT_DIR/{wav.scp, utt2reco, recordings, utt2segment}
+Writes  OUT_DIR/{utt2spk, spk2utt, utt2spk.truth, utt2sess, sess2book, trials*} for the utterances of OUT_DIR
         OUT_DIR/unusable.txt, `path: reason` lines of the recordings that cannot be used
         If recordings were cut, OUT_DIR/original/{wav.scp, segments, utt2spk, spk2utt}, the same utterances as segments
         of the original files, in Kaldi's form.

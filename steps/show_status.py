@@ -36,7 +36,7 @@ def main() -> None:
         idea: load_settings(schema, getattr(args, f"{idea}_config"), words_of(idea, args.set)).model_dump()
         for idea, schema in SCHEMAS.items()
     }
-    titles = {1: "data", 2: "features", 3: "DINO", 4: "pseudo labels", 5: "rounds", 6: "scores", 7: "report"}
+    titles = {1: "data", 2: "features", 3: "pretraining", 4: "pseudo labels", 5: "rounds", 6: "scores", 7: "report"}
     for state in status(args.exp_dir, args.data, settings, args.systems):
         line = f"stage {state.stage}  {titles[state.stage]:14} {state.what:24} {state.state:8} {state.why}"
         print(line.rstrip())

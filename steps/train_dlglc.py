@@ -2,7 +2,7 @@
 """Stage II: one round of AAM-softmax training on pseudo labels, with dynamic loss gate and label correction.
 
 Reads   DATA_DIR/wav.scp (with input: feats, DATA_DIR/feats.scp), the data directories of --noise and --rirs,
-        UTT2CLUSTER (`utterance cluster` lines), MODEL, whose encoder the round starts from.
+        UTT2CLUSTER (`utterance cluster` lines), MODEL, whose encoder and filter bank the round starts from.
 Writes  OUT_DIR/{config.yaml, command, stamp.json, metrics.jsonl, checkpoint.pt, model.pt}.
         OUT_DIR/gate/epochNN.npz of each epoch: the decision (0 dropped, 1 kept, 2 corrected) and the target cluster of
         every utterance, in the order of DATA_DIR.
@@ -17,7 +17,7 @@ Example
 from pathlib import Path
 
 from dlglc import console
-from dlglc.rounds.run import train_round
+from dlglc.rounds.run import RoundFiles, train_round
 from dlglc.settings import add_settings_options, settings_of
 from dlglc.settings.schema import AugmentSettings, DlglcSettings
 from dlglc.training.options import add_training_options, training_options
@@ -25,11 +25,14 @@ from dlglc.training.options import add_training_options, training_options
 
 def main() -> None:
     parser = console.parser(__doc__)
-    add_settings_options(parser, "dlglc", "fbank", "augment")
+    add_settings_options(parser, "dlglc", "augment")
     add_training_options(parser)
     parser.add_argument("--round", type=int, default=1, help="number of this round, from 1 (default: 1)")
     parser.add_argument(
         "--embeddings", type=Path, metavar="SCP", help="embeddings of DATA_DIR by MODEL, for classifier: centroids"
+    )
+    parser.add_argument(
+        "--hidden", type=Path, metavar="DIR", help="folder with hidden.scp of DATA_DIR by MODEL, for adapt.cache"
     )
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("utt2cluster", type=Path)
@@ -40,10 +43,7 @@ def main() -> None:
     train_round(
         settings_of(DlglcSettings, args),
         settings_of(AugmentSettings, args),
-        args.data_dir,
-        args.utt2cluster,
-        args.model,
-        args.embeddings,
+        RoundFiles(args.data_dir, args.utt2cluster, args.model, args.embeddings, args.hidden),
         args.round,
         training_options(args),
     )

@@ -4,7 +4,7 @@
 #   tests/run.sh fast         all but the tests that are marked slow: those that train, run whole stages or need Slurm
 #   tests/run.sh -k fbank     words are for pytest, behind fast too; -n 0 runs one test after the other in one process
 # With SLURM_TESTS=1, as CI sets it, a Slurm is brought up on the loopback, too; as root on Debian or Ubuntu it is
-# installed first where it is missing.
+# installed first where it is missing. With BROWSER_TESTS=1, Chromium is installed likewise, to look at the report page.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # of one process: several tests run at a time
@@ -21,6 +21,8 @@ slurm_is_here() {
   done
 }
 [ -z "${SLURM_TESTS:-}" ] || [ ${#tier[@]} -gt 0 ] || slurm_is_here || install_packages "the tests on a real Slurm" slurm-wlm munge
+[ -z "${BROWSER_TESTS:-}" ] || [ ${#tier[@]} -gt 0 ] || command -v chromium >/dev/null ||
+  install_packages "the tests of the report page in a browser" chromium
 python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 
 tests/lint.sh

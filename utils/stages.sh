@@ -26,11 +26,20 @@ _check_folder() {
 }
 exp=${exp%/}
 [ -z "$exp" ] || [[ $exp == exp/?* ]] || _refuse "--exp '$exp' must be under exp/, e.g. exp/$corpus-seed1"
-for _name in data exp initial_model first_labels musan rirs_noises conf; do
+for _name in data exp initial_model first_labels musan rirs_noises conf from; do
   [[ ${!_name} != *[[:space:]]* ]] || _refuse "--${_name//_/-} '${!_name}' has blanks in it, which Kaldi tables cannot hold"
 done
-[[ $variant =~ ^[a-z_-]+$ ]] && [[ $variant != untrained && $variant != dino && $variant != mfcc ]] ||
+[[ $variant =~ ^[a-z_-]+$ ]] && [[ ! $variant =~ ^(untrained|contrastive|dino|mfcc|start)$ ]] ||
   _refuse "--variant takes small letters, a name that no other system has, not '$variant'"
+checkpoint=$from
+if [ -n "$from" ]; then
+  conf=${conf:-conf/adapt}
+  [ -z "$initial_model" ] || _refuse "--from and --initial-model both name the encoder to start from: give one"
+  if [ ! -f "$from" ]; then
+    checkpoint=data/encoders/$from.pt
+    local/fetch_encoder.py "$from" || _refuse "--from $from: no such file, and no encoder of this name"
+  fi
+fi
 [[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _refuse "--max-hours takes a number, not '$max_hours'"
 [ -z "$conf" ] || [ -d "$conf" ] || _refuse "--conf $conf: no such folder"
 for _name in labels held_out first_labels; do
@@ -44,19 +53,31 @@ data=${data%/}
 _check_folder --data "$data" data
 exp=${exp:-exp/${data#data/}}
 _check_folder --exp "$exp" exp
-read -ra _names <<<"$systems"
-for _name in "${_names[@]}" "$initial"; do
+read -ra _names <<<"$systems $initial"
+for _name in ${_names[@]+"${_names[@]}"}; do
   [[ $_name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] ||
     _refuse "--systems and --initial take names of letters, digits, '.', '_' and '-', not '$_name'"
 done
-[[ $initial == dino || $initial == previous || -f $exp/$initial/model.pt ]] ||
-  _refuse "--initial takes dino, previous or a system that is trained in $exp, not '$initial'"
 corpus_dir_given=$corpus_dir
 corpus_dir=${corpus_dir:-$data/corpus}
 corpus_dir=${corpus_dir%/}
-if [ "$ngpu" = auto ]; then
+if [ "$ngpu" = auto ] && [[ $cmd == *queue.pl* ]]; then # the jobs run elsewhere, and this machine may have no GPU
+  _most=$(sinfo --noheader --format=%G 2>/dev/null | grep -o 'gpu:[^(, ]*' | grep -o '[0-9]*$' | sort -n | tail -1 || true)
+  [ -z "$_most" ] ||
+    _refuse "the nodes of this Slurm have up to $_most GPUs: say how many a training takes: --ngpu $_most; or --ngpu 0, the CPU"
+  ngpu=0
+elif [ "$ngpu" = auto ]; then
   ngpu=$(if command -v nvidia-smi >/dev/null; then nvidia-smi -L | grep -c '^GPU' || true; else echo 0; fi)
 fi
+
+[[ $ngpu =~ ^[0-9]+$ ]] || _refuse "--ngpu takes auto or a whole number, not '$ngpu'"
+[ "$device" != auto ] || device=$([ "$ngpu" -eq 0 ] && echo cpu || echo cuda)
+[[ $device == cpu || $device == cuda ]] || _refuse "--device takes auto, cpu or cuda, not '$device'"
+[ "$device-$ngpu" != cuda-0 ] || _refuse "--device cuda needs --ngpu, the number of GPUs; this machine shows none"
+gpus=$([ "$device" = cpu ] && echo 0 || echo "$ngpu") # of a training
+# Each embedding job has one GPU, as long as there is one. More jobs than GPUs would only start up one after the other.
+model_jobs=(--gpu "$((gpus > 0))")
+[ "$gpus" -eq 0 ] || model_jobs+=(--nj "$((gpus * num_nodes))")
 
 # _literal ARRAY WORD...: the words as a job's bash has to see them, so that it takes each of them literally. run.pl and
 # queue.pl quote words that have blanks, and leave the others to that bash.
@@ -73,7 +94,7 @@ _literal() {
 read -ra _cmd <<<"$cmd"
 read -ra prepare_options <<<"$prepare"
 if [ "$corpus" = folder ]; then
-  [ -n "$corpus_dir_given" ] || [ "$stage" -gt 1 ] || $status ||
+  [ -n "$corpus_dir_given" ] || [ "$stage" -gt 1 ] || $status || $diagnose ||
     _refuse "--corpus folder needs --corpus-dir, the folder that holds your audio"
   prepare_options+=(--folders "$folders" --channels "$channels" --seed "$seed")
   [ -z "$labels" ] || prepare_options+=(--labels "$labels")
@@ -83,21 +104,33 @@ elif [ "$folders-$channels$labels$held_out" != nothing-mix ]; then
   _refuse "--folders, --channels, --labels and --held-out are for --corpus folder"
 fi
 max_unusable=${max_unusable:-0}
-read -ra scored <<<"${systems:-mfcc untrained dino $(seq -f "$variant%g" -s ' ' "$rounds")}"
-pack_options=() noise_options=() dino_options=()
+pack_options=() noise_options=() start_options=()
 $pack || pack_options=(--in-place)
 [ -z "$musan" ] || noise_options+=(--musan "$musan")
 [ -z "$rirs_noises" ] || noise_options+=(--rirs-noises "$rirs_noises")
-[ -z "$initial_model" ] || dino_options=(--initial-model "$initial_model")
+[ -z "$initial_model" ] || start_options=(--initial-model "$initial_model")
 
-_launch=()
-[ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
-if [ "$num_nodes" -gt 1 ]; then # a launcher per node; queue.pl says where they meet
-  [[ $cmd == *queue.pl* ]] || _refuse "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
-  _launch=(srun --kill-on-bad-exit=1 torchrun "--nnodes=$num_nodes" "--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
-  # The job's own bash fills in these three values.
+[ "$num_nodes" -le 1 ] || [[ $cmd == *queue.pl* ]] || _refuse "--num-nodes $num_nodes needs --cmd \"utils/queue.pl ...\""
+
+# _launcher CORES: set _launch, the words before the script of a training.
+_launcher() {
+  _launch=()
+  [ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
+  [ "$num_nodes" -gt 1 ] || return 0
+  # A launcher per node. srun does not take the number of processors from sbatch. The job's own bash fills in the last
+  # three values; queue.pl says where the launchers meet.
+  _launch=(srun --kill-on-bad-exit=1 "--cpus-per-task=$1" utils/torchrun_node.sh "--nnodes=$num_nodes")
+  _launch+=("--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
   _launch+=(--rdzv_backend=c10d "--rdzv_id=\$SLURM_JOB_ID" "--rdzv_endpoint=\$MASTER_ADDR:\$MASTER_PORT")
-fi
+}
+
+# cores_of IDEA: the processors of a training on a node. On GPUs each process has its reading processes beside it.
+cores_of() {
+  local workers
+  if [ "$gpus" -eq 0 ]; then echo "$OMP_NUM_THREADS"; return; fi
+  workers=$(steps/check_configs.py --value "$1.workers" "${_all_words[@]}" "${_all_files[@]}")
+  echo $((gpus * (workers + 1)))
+}
 
 # --- settings: for each file of conf/, the options that hand it to a script -------------------------------------------
 
@@ -121,12 +154,20 @@ _add_settings() {
 }
 fbank_settings=() dino_settings=() cluster_settings=() dlglc_settings=() backend_settings=()
 for _idea in fbank dino cluster dlglc backend; do _add_settings "${_idea}_settings" --config "$_idea"; done
-training_options=(--seed "$seed" --noise "$data/noise" --rirs "$data/rirs")
-for _idea in fbank augment; do _add_settings training_options "--$_idea-config" "$_idea"; done
+training_options=(--seed "$seed" --device "$device" --noise "$data/noise" --rirs "$data/rirs")
+_add_settings training_options --augment-config augment
+_add_settings dino_settings --fbank-config fbank # a round has the features of the encoder that it starts from
 
 _all_files=() _all_words=()
 for _idea in fbank augment dino cluster dlglc backend; do _all_files+=("$(settings_file "$_idea")"); done
 for _word in ${set[@]+"${set[@]}"}; do _all_words+=(--set "$_word"); done
+
+# The number of last parts behind which frozen parts are cached; 0 = none. Stages 4 to 6 share the cache.
+cached_parts=0 hidden_of_start=()
+if [ -n "$from" ] && [ "$(steps/check_configs.py --value dlglc.adapt.cache "${_all_words[@]}" "${_all_files[@]}")" = True ]; then
+  cached_parts=$(steps/check_configs.py --value dlglc.adapt.trained_parts "${_all_words[@]}" "${_all_files[@]}")
+  hidden_of_start=(--hidden "$exp/start/train")
+fi
 
 [ -z "$max_hours" ] || training_options+=(--max-hours "$max_hours")
 ! $overwrite || training_options+=(--overwrite)
@@ -138,6 +179,18 @@ check_settings() {
   steps/check_configs.py --data "$data/train" "${show[@]}" "${_all_words[@]}" "${_all_files[@]}"
 }
 
+# The systems of stages 3 and 4 (stage1 in conf/dino.yaml), and those that stage 6 scores.
+pretrained=() first_systems=(start)
+if [ -z "$from" ]; then
+  _stage1=$(steps/check_configs.py --value dino.stage1 "${_all_words[@]}" "${_all_files[@]}")
+  read -ra pretrained <<<"${_stage1//+/ }"
+  first_systems=(untrained "${pretrained[@]}")
+fi
+initial=${initial:-${first_systems[-1]}}
+[[ " ${first_systems[*]} previous " == *" $initial "* || -f $exp/$initial/model.pt ]] ||
+  _refuse "--initial takes ${first_systems[*]}, previous or a system that is trained in $exp, not '$initial'"
+read -ra scored <<<"${systems:-mfcc ${first_systems[*]} $(seq -f "$variant%g" -s ' ' "$rounds")}"
+
 if $status; then
   _options=()
   for _idea in fbank augment dino cluster dlglc backend; do _options+=("--$_idea-config" "$(settings_file "$_idea")"); done
@@ -145,6 +198,9 @@ if $status; then
   exec steps/show_status.py "${_options[@]}" "${_all_words[@]}" "$data" "$exp" "${_systems[@]}"
 fi
 
+if $diagnose; then
+  exec steps/diagnose.py --data "$data" "$exp"
+fi
 if $verify; then exec steps/verify_outputs.py "$data" "$exp"; fi
 
 # --- how things run ---------------------------------------------------------------------------------------------------
@@ -164,15 +220,18 @@ map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
-  local dir=$1 log=$1/log/train.log tail='' status=0 words
+  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS idea=${2##*/train_} words
   _literal words "${@:2}"
+  cores=$(cores_of "${idea%.py}")
+  _launcher "$cores"
+  [ "$gpus" -eq 0 ] || threads=1 # of a process: the GPU computes
   if ! $dry_run; then
     mkdir -p "$dir/log"
     : >>"$log"
     tail --pid=$$ -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
     tail=$!
   fi
-  here "${_cmd[@]}" --gpu "$ngpu" --num-nodes "$num_nodes" --num-threads "$OMP_NUM_THREADS" "$log" \
+  OMP_NUM_THREADS=$threads here "${_cmd[@]}" --gpu "$gpus" --num-nodes "$num_nodes" --num-threads "$cores" "$log" \
     "${_launch[@]}" "${words[@]}" || status=$?
   if [ -n "$tail" ]; then
     sleep 0.2
@@ -216,7 +275,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # first_encoder: the system that the first round starts from.
-first_encoder() { if [ "$initial" = previous ]; then echo dino; else echo "$initial"; fi; }
+first_encoder() { if [ "$initial" = previous ]; then echo "${first_systems[-1]}"; else echo "$initial"; fi; }
 
 # parts_of DIR: the sets that are there; a set for evaluation is not a must.
 parts_of() {
@@ -227,21 +286,31 @@ parts_of() {
 has_truth() { $dry_run || [ -f "$data/train/utt2spk.truth" ]; }
 has_trials() { $dry_run || [ -f "$data/eval/trials" ]; }
 
+# last_model: the last of the scored systems that has a model; nothing if none has.
+last_model() {
+  local system last=
+  for system in "${scored[@]}"; do
+    if [ -f "$exp/$system/model.pt" ] || { $dry_run && [ "$system" != mfcc ]; }; then last=$system; fi
+  done
+  echo "$last"
+}
+
 # cutting PART: long recordings of a folder are cut into utterances; those that trials name stay whole.
 cutting() { if [ "$corpus-$1" = folder-train ]; then echo --cut-above=20; else echo --cut-above=0; fi; }
 
 # estimate_times: what the stages will take on this machine, where nobody has published it.
 estimate_times() {
-  [ "$corpus" = folder ] || return 0
+  [ "$corpus-$from" = folder- ] || return 0
   here steps/estimate_times.py --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
     --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"
 }
 
-# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>.
+# trial_lists: names of the evaluation set's lists; trials is the first, others are trials_<name>. Those of the speakers
+# that are kept for the end, trials_final*, are among them with --final true only.
 trial_lists() {
   local file
   echo trials
   for file in "$data"/eval/trials_*; do
-    [ ! -f "$file" ] || echo "${file##*/}"
+    [[ ! -f $file || ( $file == */trials_final* && $final == false ) ]] || echo "${file##*/}"
   done
 }

@@ -4,7 +4,7 @@
 #   none   no gate, no correction            hard   the dynamic gate, and hard label correction
 #   lgl    Loss-Gated Learning: fixed        soft   the dynamic gate, and soft label correction:
 #          thresholds                               DLG-LC as published
-#   dlg    the dynamic loss gate
+#   dlg    the dynamic loss gate             utterance   the dynamic gate, and predictions of whole utterances
 #
 #   local/experiments/ablate.sh --corpus speechocean762 --corpus-dir /corpora/speechocean762
 #   local/experiments/ablate.sh --seeds "0 1 2 3 4" --rounds 5 --cmd "utils/queue.pl --mem 8G" --jobs 5
@@ -32,8 +32,8 @@ set=()
 . utils/parse_options.sh
 . ./path.sh
 
-declare -A gate=([none]=none [lgl]=fixed [dlg]=dynamic [hard]=dynamic [soft]=dynamic)
-declare -A correction=([none]=none [lgl]=none [dlg]=none [hard]=hard [soft]=soft)
+declare -A gate=([none]=none [lgl]=fixed [dlg]=dynamic [hard]=dynamic [soft]=dynamic [utterance]=dynamic)
+declare -A correction=([none]=none [lgl]=none [dlg]=none [hard]=hard [soft]=soft [utterance]=utterance)
 data=data/$corpus
 exp=${exp:-exp/$corpus-ablation}
 read -ra start <<<"$cmd"
@@ -52,14 +52,14 @@ recipe() { # NAME OPTION...: run.sh in <exp>/NAME
   ./run.sh --corpus "$corpus" --corpus-dir "$corpus_dir" --cmd "$cmd" --nj "$nj" --ngpu "$ngpu" \
     ${settings[@]+"${settings[@]}"} --exp "$exp/$1" "${@:2}"
 }
-train_rounds() { # SEED NAME VARIANT ROUNDS OPTION...: rounds from the seed's DINO, called NAME1, NAME2, …
+train_rounds() { # SEED NAME VARIANT ROUNDS OPTION...: rounds from the seed's encoder of stage 3, called NAME1, NAME2, …
   recipe "seed$1" --seed "$1" --stage 5 --stop-stage 6 --variant "$2" --rounds "$4" \
     --systems "$(seq -f "$2%g" -s ' ' "$4")" \
     --set "dlglc.gate.mode=${gate[$3]}" --set "dlglc.correction.mode=${correction[$3]}" "${@:5}"
 }
-run_seed() { # SEED: DINO once, then the rounds of each variant
+run_seed() { # SEED: stage 3 once, then the rounds of each variant
   recipe "seed$1" --seed "$1" --stage 3 --stop-stage 4
-  recipe "seed$1" --seed "$1" --stage 6 --stop-stage 6 --systems "mfcc untrained dino"
+  recipe "seed$1" --seed "$1" --stage 6 --stop-stage 6 --rounds 0 # mfcc, untrained, and the systems of stage 3
   train_rounds "$1" truth none 1 --first-labels "$data/train/utt2spk.truth"
   for variant in "${variant_list[@]}"; do train_rounds "$1" "$variant" "$variant" "$rounds"; done
 }

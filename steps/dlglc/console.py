@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -55,10 +55,14 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda (default: auto)")
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call main(). An error becomes one message on stderr and exit status 1, if its user can mend its cause."""
+def run(main: Callable[[], None], log_to: TextIO | None = None) -> None:
+    """Call main(). An error becomes one message on stderr and exit status 1, if its user can mend its cause.
+
+    Args:
+        log_to: where log lines go; None = standard output.
+    """
     logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
+        stream=log_to or sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
     try:
         main()

@@ -1,6 +1,7 @@
 """Embeddings of a data directory (steps/extract_embeddings.py)."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +10,13 @@ import torch
 
 from .arrays import Array
 from .console import log, progress
-from .data.arks import write_embeddings
+from .data.arks import find_rows, write_embeddings
 from .data.audio import Recordings
 from .data.crops import FeatureCrops
 from .data.fbank import Fbank
 from .data.tables import place_of
+from .encoders.halves import Halves, LastParts
+from .encoders.hidden import HiddenWriter, check_hidden
 from .encoders.models import Model, load_model
 from .errors import RecipeError
 from .locks import only_process
@@ -35,7 +38,21 @@ class Utterances(NamedTuple):
     read: Callable[[int], Array]
 
 
-def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_frames: int, device: str) -> None:
+class Hidden(NamedTuple):
+    """What to do with the output of an encoder's frozen parts, see encoders/halves.py.
+
+    Attributes:
+        trained: number of the parts behind them.
+        source: folder whose hidden.scp has this output; None = compute it, and write it beside the embeddings.
+    """
+
+    trained: int
+    source: Path | None
+
+
+def extract_embeddings(
+    model_path: Path, data_dir: Path, out_dir: Path, batch_frames: int, device: str, hidden: Hidden | None = None
+) -> None:
     """Write one embedding per utterance, unless a finished output is there.
 
     Args:
@@ -44,43 +61,108 @@ def extract_embeddings(model_path: Path, data_dir: Path, out_dir: Path, batch_fr
         out_dir: where embedding.ark and embedding.scp go.
         batch_frames: most frames in one forward pass.
         device: auto, cpu or cuda.
+        hidden: None = nothing is kept.
 
     Raises:
-        RecipeError: an utterance is shorter than one frame, by file and line.
+        RecipeError: an utterance is shorter than one frame, by file and line; the hidden frames are not those of this
+            encoder.
     """
     model = load_model(model_path)
     table = data_dir / ("wav.scp" if model.input == "wav" else "feats.scp")
-    outputs = [out_dir / "embedding.ark", out_dir / "embedding.scp"]
-    stamp = Stamp(out_dir / "embedding.json", {}, [model_path, table], outputs)
+    source = hidden.source if hidden else None
+    record = {"hidden": [hidden.trained, str(source)]} if hidden else {}
+    inputs = [model_path, table, source and source / "hidden.scp"]
+    names = ["embedding.ark", "embedding.scp", *(["hidden.ark", "hidden.scp"] if hidden and not source else [])]
+    outputs = [out_dir / name for name in names]
+    stamp = Stamp(out_dir / "embedding.json", record, inputs, outputs)
     with only_process(out_dir, wait=True):
         if not stamp.reuse(out_dir / "embedding.ark"):
-            write_embeddings(out_dir, *embed(model, data_dir, table, batch_frames, device))
+            write_embeddings(out_dir, *embed(model, data_dir, table, out_dir, batch_frames, device, hidden))
             stamp.write()
 
 
-def embed(model: Model, data_dir: Path, table: Path, batch_frames: int, device: str) -> tuple[Sequence[str], Array]:
+def embed(
+    model: Model, data_dir: Path, table: Path, out_dir: Path, batch_frames: int, device: str, hidden: Hidden | None
+) -> tuple[Sequence[str], Array]:
     """Ids and (N, D) embeddings of the utterances of a data directory, as extract_embeddings writes them.
 
     Args:
         table: wav.scp or feats.scp, for messages.
     """
+    source = hidden.source if hidden else None
     place = Processes(device).device
+    encoder, fbank = model.encoder.to(place), model.fbank.to(place)
     utterances = open_utterances(data_dir, model.input, model.fbank)
     short = np.flatnonzero(utterances.num_frames < 1)
     if len(short):
         utt = utterances.ids[short[0]]
         raise RecipeError(f"{place_of(table, int(short[0]), utt)}: {utt}: too short for one frame: take the line out")
-    encoder, fbank = model.encoder.to(place), model.fbank.to(place)
-    matrix = np.empty((len(utterances.ids), encoder.embedding_dim), dtype=np.float32)
-    groups = list(equal_lengths(utterances.num_frames, batch_frames))
+
+    def features(x: torch.Tensor) -> torch.Tensor:
+        return encoder_input(x, fbank if model.input == "wav" else None)
+
+    def run_all(utterances: Utterances, run: Callable[[torch.Tensor, list[str]], torch.Tensor]) -> Array:
+        groups = list(equal_lengths(utterances.num_frames, batch_frames))
+        return run_encoder(utterances, progress(groups, len(groups), "batches"), encoder.embedding_dim, place, run)
+
     with torch.inference_mode():
-        for rows in progress(groups, len(groups), "batches"):
-            feats = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(place)
-            if model.input == "wav":
-                feats = fbank(feats)
-            matrix[rows] = encoder(feats - feats.mean(1, keepdim=True)).cpu().numpy()
+        if hidden is None:
+            matrix = run_all(utterances, lambda x, ids: encoder(features(x)))
+        else:
+            halves = Halves(encoder, fbank.num_mel_bins, hidden.trained)
+            last = LastParts(halves).eval()
+            if source:
+                kept = open_hidden(source, utterances, fbank, halves)
+                first = torch.from_numpy(utterances.read(0))[None].to(place)
+                check_hidden(source / "hidden.scp", utterances.ids[0], kept.read(0), halves.frames(features(first))[0])
+                matrix = run_all(kept, lambda x, ids: last(x))
+            else:
+                with HiddenWriter(out_dir) as writer:
+
+                    def run(x: torch.Tensor, ids: list[str]) -> torch.Tensor:
+                        embeddings: torch.Tensor = last(writer.keep(halves.frames(features(x)), ids))
+                        return embeddings
+
+                    matrix = run_all(utterances, run)
     log.info("%d embeddings of %d dimensions", *matrix.shape)
     return utterances.ids, matrix
+
+
+def encoder_input(x: torch.Tensor, fbank: Fbank | None) -> torch.Tensor:
+    """The input of an encoder: energies of samples, or stored ones (fbank None), less their mean over time."""
+    feats = x if fbank is None else fbank(x)
+    return feats - feats.mean(1, keepdim=True)
+
+
+def run_encoder(
+    utterances: Utterances,
+    groups: Iterable[Array],
+    dim: int,
+    device: torch.device,
+    run: Callable[[torch.Tensor, list[str]], torch.Tensor],
+) -> Array:
+    """The embeddings of whole utterances, (N, dim) float32. Rows that are in no group are 0.
+
+    Args:
+        utterances: N.
+        groups: rows of utterances of equal length, which are computed together.
+        dim: of an embedding.
+        device: where the batches go.
+        run: called with a batch and the ids of its utterances.
+    """
+    matrix = np.zeros((len(utterances.ids), dim), dtype=np.float32)
+    for rows in groups:
+        x = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(device)
+        matrix[rows] = run(x, [utterances.ids[i] for i in rows]).cpu().numpy()
+    return matrix
+
+
+def open_hidden(folder: Path, utterances: Utterances, fbank: Fbank, halves: Halves) -> Utterances:
+    """The utterances as the frames in hidden.scp of a folder."""
+    kept = FeatureCrops(folder, fbank, [], 0, (halves.stride, math.prod(halves.shape)))
+    rows = find_rows(list(kept.ids), list(utterances.ids), kept.scp, folder)
+    num_frames = np.array([kept.stored(row).shape[0] for row in rows])
+    return Utterances(utterances.ids, num_frames, lambda i: kept.load(rows[i]))
 
 
 def open_utterances(data_dir: Path, inputs: str, fbank: Fbank) -> Utterances:

@@ -7,6 +7,8 @@ of the archive. The seal is compared before anything in the file is interpreted.
 import hashlib
 import json
 import os
+import re
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -177,25 +179,39 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
     """Read what save_tensors wrote, to the CPU. No code in the file is executed (weights_only).
 
     Raises:
-        RecipeError: the file is missing, is not what was written, or has something else in it.
+        RecipeError: the file is missing, is not what was written, or would run code.
     """
     import torch  # as above
 
     try:
         sealed = check_archive(path)
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a TorchScript program, which is refused below
+            contents = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such model: run the stage that trains this model") from None
     except Exception as error:  # torch and pickle raise many kinds on a damaged file
-        raise RecipeError(
-            f"{path}: not a model file of this recipe, or damaged: {error}: take another copy, or remove it and run "
-            "the stage that writes it"
-        ) from error
+        raise RecipeError(f"{path}: {_why_refused(str(error))}") from error
     if not isinstance(contents, dict):
         raise RecipeError(f"{path}: not a model file of this recipe: it holds a {type(contents).__name__}")
     if not sealed:
         log.info("%s has no checksum inside: written by version 0.2 or another program", path)
     return contents
+
+
+def _why_refused(said: str) -> str:
+    """What is wrong with a file. torch's own message goes on with advice to switch its protection off."""
+    if code := re.search(r"GLOBAL ([\w.]+)", said):
+        return (
+            f"refused: loading this file would run code ({code[1]}). A model file holds tensors and plain values only: "
+            "take it from its publisher again, or have it saved as a state dict"
+        )
+    if "TorchScript" in said:
+        return "this is a TorchScript program, not weights: a state dict is needed"
+    return (
+        f"not a model file of this recipe, or damaged: {said.split('. ')[0][:200]}: take another copy, or remove it "
+        "and run the stage that writes it"
+    )
 
 
 def check_finite(state: Mapping[str, Any], path: str | Path) -> None:

@@ -198,7 +198,7 @@ class Stamp:
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """The differences between two records: settings with both values, names of files."""
-    before, after = _flatten(old.get("settings", {})), _flatten(new.get("settings", {}))
+    before, after = flatten(old.get("settings", {})), flatten(new.get("settings", {}))
     found = [
         f"{key}: {before.get(key, 'not there')}, now {after.get(key, 'gone')}"
         for key in sorted(before.keys() | after.keys())
@@ -232,10 +232,11 @@ def changed_inputs(path: str | Path) -> list[str]:
     return found + damages(Path(path))
 
 
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one dict with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
     return flat
 
 

@@ -1,16 +1,18 @@
 """Training steps of ECAPA-TDNN and of its peers, for the case `ecapa`.
 
-As a script, `encoder_steps.py WIDTH` runs the layer-by-layer step in a process of its own. It does one step for each
-line of its standard input and answers each with the step's seconds.
+As a script, `encoder_steps.py WIDTH FORM` does steps of one form in a process of its own (see StepsElsewhere): one for
+each line of its standard input. It answers each with the step's seconds.
 """
 
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from layers import layer_by_layer
-from measure import THREADS, clock
+from measure import ROOT, THREADS, Timed, clock
 from peers import peer_module
 
 from dlglc.encoders.ecapa_tdnn import EcapaTdnn
@@ -52,9 +54,49 @@ def encoder_steps(width: str) -> tuple[Step, Step, Step | None]:
     return encoder_step(model, EcapaTdnn.forward, feats), encoder_step(model, layer_by_layer, feats), theirs
 
 
+class StepsElsewhere:
+    """Training steps in a process with an environment of its own. A call does some steps.
+
+    Args:
+        width: a key of WIDTHS.
+        form: ours or layers.
+        environment: variables of the process.
+        wall: True: wall clock. False: the process's own clock (see measure.clock).
+        steps: of a call.
+    """
+
+    forks = False  # its memory is that of another process
+
+    def __init__(self, width: str, form: str, environment: dict[str, str], wall: bool = False, steps: int = 1):
+        self.wall, self.steps = wall, steps
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests/bench/encoder_steps.py"), width, form],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def __enter__(self) -> "StepsElsewhere":
+        return self
+
+    def __call__(self) -> Timed:
+        before, own = time.monotonic(), 0.0
+        for _ in range(self.steps):
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+            own += float(self.process.stdout.readline())
+        return Timed(time.monotonic() - before if self.wall else own)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
 def main() -> None:
     torch.set_num_threads(THREADS)
-    _, run, _ = encoder_steps(sys.argv[1])
+    ours, layers, _ = encoder_steps(sys.argv[1])
+    run = ours if sys.argv[2] == "ours" else layers
     run()
     for _ in sys.stdin:
         before = clock()

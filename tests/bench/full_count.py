@@ -29,6 +29,8 @@ PROBES = {
     "sampler, order of an epoch": "order_of_an_epoch",
     "two reading workers": "reading_workers",
     "gate: mixture of 1.09 M losses": "mixture_of_losses",
+    "gate: records of an epoch": "records_of_an_epoch",
+    "checkpoint of DINO": "checkpoint_of_dino",
 }
 GOALS = {title: "< 30 s, < 1024 MiB" for title in ("dataset start-up", "two reading workers")}
 

@@ -35,7 +35,8 @@ if [ -z "$python" ]; then
   exit 1
 fi
 export PYTHONUNBUFFERED=1 PATH=$PWD/utils:$PATH LC_ALL=C.UTF-8
-# As in path.sh: without these, glibc returns each large tensor's memory to the kernel and has to fetch it anew.
+# As in path.sh: without the MALLOC_ settings, glibc returns each large tensor's memory to the kernel and has to fetch it anew.
+export PYTORCH_ALLOC_CONF=${PYTORCH_ALLOC_CONF:-expandable_segments:True}
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 options=(--out "$out" --workers "$workers" --share "$share")
 ! $cpu || options+=(--cpu)

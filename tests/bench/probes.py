@@ -4,6 +4,7 @@ The last line of the output says what was measured. full_count.py runs this scri
 """
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +18,18 @@ from dlglc.data.batches import Batches
 from dlglc.data.columns import read_columns
 from dlglc.data.crops import Batch, Crops
 from dlglc.data.fbank import Fbank
+from dlglc.data.views import Views
+from dlglc.dino.task import Dino
+from dlglc.encoders import build_encoder
 from dlglc.files import write_lines
+from dlglc.rounds.loss import GatedLoss
 from dlglc.rounds.mixture import fit_mixture
+from dlglc.rounds.records import EpochRecords
 from dlglc.settings import load_settings
-from dlglc.settings.schema import FbankSettings
+from dlglc.settings.schema import DinoSettings, FbankSettings
+from dlglc.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from dlglc.training.distributed import Processes
+from dlglc.training.optimiser import build_optimiser
 
 VOXCELEB2 = 1_092_009  # utterances
 
@@ -71,6 +80,41 @@ def mixture_of_losses(_: Path) -> None:
     print(f"means {mixture.means.round(3).tolist()} in {time.monotonic() - start:.3f} s")
 
 
+def records_of_an_epoch(_: Path) -> None:
+    """Time to write down the losses and decisions of an epoch, to count them and to save them."""
+    records = EpochRecords(VOXCELEB2, Processes("cpu"))
+    result = GatedLoss(torch.zeros(()), torch.ones(256).int(), torch.arange(256), torch.rand(256))
+    start = time.monotonic()
+    for part in torch.randperm(VOXCELEB2).split(256):
+        records.add(part, GatedLoss(*(one[: len(part)] if one.ndim else one for one in result)))
+    added = time.monotonic() - start
+    records.gather()
+    shares = records.shares()
+    with tempfile.TemporaryDirectory() as folder:
+        records.save(Path(folder) / "epoch.npz")
+        size = (Path(folder) / "epoch.npz").stat().st_size / 2**20
+    whole = time.monotonic() - start
+    print(f"{added:.2f} s to add, {whole:.2f} s in all, a file of {size:.1f} MiB; kept {shares['kept']:.3f}")
+
+
+def checkpoint_of_dino(_: Path) -> None:
+    """Time and size of a checkpoint of DINO with the settings of VoxCeleb."""
+    settings, processes = load_settings(DinoSettings, "conf/voxceleb/dino.yaml"), Processes("cpu")
+    task = Dino(settings, build_encoder(settings.encoder, 80), Views(None, None), processes, lambda *_: None)
+    optimiser = build_optimiser(task.module, settings.optimiser)
+    for parameter in task.module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    parts = task, optimiser, torch.amp.GradScaler("cpu", enabled=False)
+    with tempfile.TemporaryDirectory() as folder:
+        path, start = Path(folder) / "checkpoint.pt", time.monotonic()
+        save_checkpoint(path, *parts, Position(1, 0), {}, processes)
+        saved, start = time.monotonic() - start, time.monotonic()
+        load_checkpoint(path, *parts, processes)
+        loaded, size = time.monotonic() - start, path.stat().st_size / 2**20
+    print(f"{size:.0f} MiB, saved in {saved:.2f} s, loaded in {loaded:.2f} s")
+
+
 def draw_embeddings(data: Path, work: Path) -> None:
     """Write random embeddings of both sets, and random clusters of the training set."""
     rng = np.random.default_rng(0)
@@ -83,7 +127,10 @@ def draw_embeddings(data: Path, work: Path) -> None:
 
 PROBES: dict[str, Callable[..., None]] = {
     probe.__name__: probe
-    for probe in (open_training_data, order_of_an_epoch, reading_workers, mixture_of_losses, draw_embeddings)
+    for probe in (
+        *(open_training_data, order_of_an_epoch, reading_workers, mixture_of_losses),
+        *(records_of_an_epoch, checkpoint_of_dino, draw_embeddings),
+    )
 }
 
 

@@ -72,7 +72,14 @@ def folder(clone, speech, once):
 def test_all_stages_finish_without_labels(folder):
     for stage in range(8):
         assert re.search(rf"stage {stage}: [^\n]+: done in \d+ s", folder.said)
-    for name in ("dino/model.pt", "round1/model.pt", "round1/plda.npz", "round1/clusters/listen.txt", "RESULTS.md"):
+    for name in (
+        "dino/model.pt",
+        "round1/model.pt",
+        "round1/plda.npz",
+        "round1/clusters/listen.txt",
+        "RESULTS.md",
+        "report.html",
+    ):
         assert (folder.tree / "exp/folder" / name).exists()
     assert not list(folder.tree.glob("data/folder/**/utt2spk.truth"))
     assert not (folder.tree / "data/folder/eval").exists()
@@ -117,7 +124,7 @@ def test_what_was_found_and_done_is_said_before_anything_long_starts(folder):
     for line in (
         rf"{len(folder.good) + len(folder.bad)} audio files; 1 other files are ignored \(\.txt 1\)",
         rf"{len(folder.good) + len(folder.bad)} files, about 0\.\d hours, about \d+ utterances",
-        r"stage 3, DINO: about \d+",
+        r"stage 3, pretraining: about \d+",
         r"all stages: about ",
         rf"{len(folder.good)} of {len(folder.good) + len(folder.bad)} recordings can be used",
         r"sample rates: 16000 Hz \d+, 44100 Hz \d+",

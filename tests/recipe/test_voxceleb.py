@@ -220,7 +220,7 @@ def command_of(system: str, exp: str, words: list[str]) -> list[str]:
         data = "--noise data/voxceleb/noise --rirs data/voxceleb/rirs data/voxceleb/train"
         return f"utils/run.pl --gpu 2 {exp}/dino/log/train.log {trainer} {data} {exp}/dino".split()
     words = [word if word != "2" else "1" for word in words]
-    return ["./run.sh", *words, "--ngpu", "2", "--stage", "5", "--stop-stage", "5", "--exp", exp]
+    return ["./run.sh", *words, "--ngpu", "2", "--device", "cpu", "--stage", "5", "--stop-stage", "5", "--exp", exp]
 
 
 def start(tree: Path, command: list[str], **environment: str) -> subprocess.Popen:

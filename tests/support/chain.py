@@ -47,6 +47,8 @@ def make_clone(top: Path) -> None:
         if (ROOT / name).is_file():
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, top / name)
+    # Python would compile the modules in every process of a run that may not write them.
+    command(top, sys.executable, "-m", "compileall", "-q", "steps", "local")
     for idea, changes in SHORT.items():
         (top / f"conf/mini/{idea}.yaml").rename(top / f"conf/mini/full_{idea}.yaml")
         (top / f"conf/mini/{idea}.yaml").write_text(json.dumps({"base": f"full_{idea}.yaml", **changes}))

@@ -8,19 +8,26 @@ from ..console import progress
 from ..settings.schema import ClusterSettings
 from ..vectors import group_means, total_whitening, unit_length
 from .kmeans import kmeans
+from .search import count_starts, cut, find_centroids, merging_tree
 
 STEPS_PER_DOUBLING = 3
 
 
 def propose_num_clusters(points: Array, settings: ClusterSettings, seed: int, device: str | torch.device) -> int:
-    """A number of clusters for `num_clusters: 0`: the knee of the silhouette's curve.
+    """A number of clusters for `num_clusters: 0`, from the silhouette: its knee, or for merged clusters its maximum.
+
+    The silhouette of k-means often has its maximum at a few large groups. That of merged clusters of a good encoder has
+    it near the number of speakers.
 
     Args:
         points: (N, D) embeddings, N >= 8.
-        settings: of conf/cluster.yaml; whitening is taken over.
+        settings: of conf/cluster.yaml; whitening is taken over, and whether centroids are merged.
         seed: of the starting points.
     """
     smallest, largest = max(2, min(10, len(points) // 8)), max(4, len(points) // 4)
+    if settings.ahc_from or settings.ahc_share:
+        curve = merging_curve(points, settings, smallest, largest, seed, device)
+        return max(curve, key=lambda point: point[1])[0]
     return knee(silhouette_curve(points, smallest, largest, settings.whiten or 0.25, 2, seed, device))
 
 
@@ -55,6 +62,29 @@ def silhouette_curve(
         curve.append((k, round(silhouette(unit, found.labels), 5)))
         print(f"{k:8d} clusters: silhouette {curve[-1][1]:.4f}")
     return curve
+
+
+def merging_curve(
+    points: Array, settings: ClusterSettings, smallest: int, largest: int, seed: int, device: str | torch.device
+) -> list[tuple[int, float]]:
+    """Mean silhouette of merged clusters, for each K of a geometric grid. The centroids are found and ordered once.
+
+    Args:
+        points: (N, D) embeddings.
+        settings: of conf/cluster.yaml.
+        smallest, largest: first and last K of the grid. No K is above the number of centroids.
+        seed: of the starting points.
+        device: where the distances are computed.
+
+    Returns:
+        (K, silhouette) pairs in the order of K.
+    """
+    space, found = find_centroids(points, settings, count_starts(settings, len(points)), seed, device)
+    unit, tree = unit_length(space), merging_tree(found.centroids)
+    largest = min(largest, len(found.centroids))
+    steps = round(np.log2(largest / smallest) * 2 * STEPS_PER_DOUBLING)
+    grid = np.unique(np.geomspace(smallest, largest, steps + 1).round().astype(int)).tolist()
+    return [(k, silhouette(unit, cut(tree, k)[found.labels])) for k in grid]
 
 
 def knee(curve: list[tuple[int, float]]) -> int:

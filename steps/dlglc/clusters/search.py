@@ -11,6 +11,8 @@ from ..settings.schema import ClusterSettings
 from ..vectors import group_means, total_whitening, unit_length, within_class_whitening
 from .kmeans import Clustering, kmeans
 
+MOST_MERGED = 20_000  # centroids of ahc_share; merging them takes 2 GB
+
 
 def cluster_embeddings(
     points: Array, settings: ClusterSettings, seed: int, device: str | torch.device = "cpu"
@@ -18,8 +20,8 @@ def cluster_embeddings(
     """Cluster embeddings as conf/cluster.yaml says.
 
     First the mean is subtracted, and the space is whitened. Then k-means searches. With wccn_passes, the space is
-    whitened by the covariance within the clusters found so far, and k-means searches again. With ahc_from, k-means
-    finds that many centroids, and average linkage merges them.
+    whitened by the covariance within the clusters found so far, and k-means searches again. With ahc_from or ahc_share,
+    k-means finds that many centroids, and average linkage merges them.
 
     Args:
         points: (N, D) embeddings. N is at least ahc_from and num_clusters.
@@ -30,9 +32,28 @@ def cluster_embeddings(
     Returns:
         The clustering. Its centroids lie in the space that was clustered.
     """
+    starts = count_starts(settings, len(points))
+    points, found = find_centroids(points, settings, starts, seed, device)
+    if starts > settings.num_clusters:
+        labels = merge(found.centroids, settings.num_clusters)[found.labels]
+        found.labels, found.centroids, found.objective = summarise_partition(points, labels, settings.spherical)
+    return found
+
+
+def find_centroids(
+    points: Array, settings: ClusterSettings, starts: int, seed: int, device: str | torch.device
+) -> tuple[Array, Clustering]:
+    """Find centroids by k-means, before any of them are merged.
+
+    Args:
+        points, settings, seed, device: see cluster_embeddings.
+        starts: number of centroids.
+
+    Returns:
+        The embeddings in the space that was searched, and the clustering.
+    """
     if settings.subtract_mean:
         points = points - points.mean(0)
-    starts = settings.ahc_from or settings.num_clusters
     search = functools.partial(
         kmeans,
         num_clusters=starts,
@@ -51,10 +72,13 @@ def cluster_embeddings(
     for _ in range(settings.wccn_passes):
         points = unit @ within_class_whitening(unit, found.labels)
         found = search(points)
-    if starts > settings.num_clusters:
-        labels = merge(found.centroids, settings.num_clusters)[found.labels]
-        found.labels, found.centroids, found.objective = summarise_partition(points, labels, settings.spherical)
-    return found
+    return points, found
+
+
+def count_starts(settings: ClusterSettings, utterances: int) -> int:
+    """The number of centroids that k-means finds. If there are more than num_clusters, they are merged."""
+    share = min(MOST_MERGED, round(settings.ahc_share * utterances))
+    return settings.ahc_from or max(share, settings.num_clusters)
 
 
 def size_warnings(sizes: Array, wanted: int) -> list[str]:
@@ -98,7 +122,18 @@ def merge(centroids: Array, clusters: int) -> Array:
     Returns:
         (N,) cluster of each centroid.
     """
-    return fcluster(linkage(centroids.astype(np.float64), "average", "cosine"), clusters, "maxclust") - 1
+    return cut(merging_tree(centroids), clusters)
+
+
+def merging_tree(centroids: Array) -> Array:
+    """The order in which centroids (N, D) are merged, as scipy's linkage gives it."""
+    tree: Array = linkage(centroids.astype(np.float64), "average", "cosine")
+    return tree
+
+
+def cut(tree: Array, clusters: int) -> Array:
+    """(N,) cluster of each centroid, 0 to `clusters` - 1, when that many clusters are left."""
+    return fcluster(tree, clusters, "maxclust") - 1
 
 
 def summarise_partition(points: Array, labels: Array, spherical: bool) -> tuple[Array, Array, float]:

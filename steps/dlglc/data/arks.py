@@ -6,7 +6,7 @@ kaldiio writes them, and reads the forms that are not stored row by row.
 import os
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import kaldiio
@@ -16,7 +16,7 @@ from ..arrays import Array
 from ..errors import RecipeError
 from ..provenance import recorded_hash
 from .audio import open_file
-from .columns import read_columns
+from .columns import Column, read_columns
 
 _ARK = re.compile(r"^(.+):([0-9]{1,18})$")
 _PLACE = re.compile(r"^(.+?)(?::([0-9]{1,18}))?(?:\[[^]]*\])?$")  # file, offset, slice
@@ -155,6 +155,31 @@ def read_embeddings(scp: str | Path) -> tuple[list[str], Array]:
     if len(bad):
         raise RecipeError(f"{scp}:{bad[0] + 1}: the embedding of {ids[bad[0]]} holds NaN or infinity: extract it again")
     return list(ids), matrix
+
+
+def read_some(scp: str | Path, wanted: Callable[[Column], Array]) -> tuple[list[str], Array]:
+    """Read a few embeddings of a large scp.
+
+    Args:
+        scp: the file.
+        wanted: gives the rows to read, sorted, from all ids.
+
+    Returns:
+        Their ids, and their (M, D) float32 matrix.
+
+    Raises:
+        RecipeError: an ark cannot be read; the message names file and line.
+    """
+    ids, places = read_columns(scp)
+    rows, vectors = wanted(ids).tolist(), []
+    for row in rows:
+        try:
+            vectors.append(StoredArray(places[row]).read())
+        except Exception as error:  # as above
+            raise RecipeError(
+                f"{scp}:{row + 1}: cannot read {places[row]}: {error}; extract the embeddings again"
+            ) from error
+    return [ids[row] for row in rows], np.array(vectors, dtype=np.float32)
 
 
 def check_dimension(scp: str | Path, found: int, expected: int, source: str) -> None:

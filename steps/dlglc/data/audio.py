@@ -143,6 +143,23 @@ class Recordings:
         return RecipeError(f"{place_of(self.scp, i, self.ids[i])}: {self.ids[i]}: {reason} ({self.where[i]})")
 
 
+class KeptRecordings(Recordings):
+    """Recordings that are read once and kept in memory, for few clips of which many crops are taken.
+
+    To open a file and to close it takes longer than to read a crop of it.
+    """
+
+    def __init__(self, data_dir: str | Path, sample_rate: int = 16000):
+        super().__init__(data_dir, sample_rate)
+        self.kept: dict[int, Array] = {}
+
+    def read(self, i: int, start: int = 0, num: int | None = None) -> Array:
+        """See Recordings.read."""
+        if i not in self.kept:
+            self.kept[i] = super().read(i)
+        return self.kept[i][start : None if num is None else start + num]
+
+
 def read_samples(file: soundfile.SoundFile, start: int, wanted: int) -> Array:
     """The next `wanted` samples. Memory follows what is there, not what the header says: that may be 64 GiB.
 

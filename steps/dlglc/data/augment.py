@@ -5,6 +5,7 @@ The reading processes draw what is done to each crop. The training device applie
 
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,12 @@ import torch
 from ..arrays import Array
 from ..errors import RecipeError
 from ..settings.schema import AugmentSettings
-from .audio import Recordings, read_crops
+from .audio import KeptRecordings, Recordings, read_crops
 from .tables import read_table
 
 PLAN = ("rir_row", "rir", "noise_row", "noise", "snr")  # keys of the plan that Augmenter.apply takes
+KEPT_SAMPLES = 2**24  # noise that a reading process keeps in memory: 17 minutes at 16 kHz, 32 MiB
+SPECTRA_BYTES = 2**28  # most memory for the spectra of all impulse responses, for each length of crop
 READERS = 8  # threads that read the impulse responses: on a shared file system each file takes time to open
 
 Drawn = tuple[int, float, Array | None]  # of a crop: impulse response or -1, SNR in dB, noise (samples,) int16 or None
@@ -49,6 +52,8 @@ class Augmenter:
         self.noises: Recordings | None = None
         if noise_dir:
             self.noises = Recordings(noise_dir, sample_rate)
+            if self.noises.num_samples.sum() <= KEPT_SAMPLES:
+                self.noises = KeptRecordings(noise_dir, sample_rate)
             kinds = read_table(Path(noise_dir) / "utt2spk")
             self.by_kind: dict[str, list[int]] = {}
             for i, utt in enumerate(self.noises.ids):
@@ -63,6 +68,11 @@ class Augmenter:
         self.rirs = Recordings(rir_dir, sample_rate, probe=False) if rir_dir else None
         self.rir_samples = int(settings.max_rir_seconds * sample_rate)
         self.bank: torch.Tensor | None = None
+        self.spectra: dict[int, torch.Tensor] = {}  # size of the FFT: spectra of the whole bank
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the impulse responses: a reading process, to which this goes, needs none and has no GPU."""
+        return {**self.__dict__, "bank": None, "spectra": {}}
 
     def draw(self, rng: np.random.Generator, samples: int) -> Drawn:
         """Draw the augmentation of one crop of `samples` samples."""
@@ -105,24 +115,26 @@ class Augmenter:
         """Apply a plan: reverberation and additive noise. This never waits for a GPU.
 
         Args:
-            waves: (B, samples) float32 in the int16 range.
+            waves: (B, samples) in the int16 range, int16 or float32.
             plan: rir_row (R,) int64, crops with reverberation, and rir (R,) int64, their impulse responses.
                 noise_row (M,) int64, crops with noise, their noise (M, samples) int16 and snr (M,) float32, dB.
 
         Returns:
-            (B, samples), a new tensor. Reverberation does not change the energy of a crop.
+            (B, samples) float32, a new tensor. Reverberation does not change the energy of a crop.
 
         Raises:
             RecipeError: an impulse response cannot be read. This is found in the first call with reverberation.
         """
-        waves = waves.clone()
+        waves = waves.to(torch.float32, copy=True)
         rows = plan["rir_row"]
         if len(rows):
             if self.bank is None:
                 assert self.rirs is not None  # without impulse responses, no row of a plan has one
                 self.bank = load_rirs(self.rirs, self.rir_samples).to(waves.device)
-            dry, responses = waves[rows], self.bank[plan["rir"]].float()
-            wet = fft_convolve(dry, responses / responses.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6))
+            dry = waves[rows]
+            size = fast_length(waves.shape[1] + self.rir_samples - 1)
+            wet = torch.fft.irfft(torch.fft.rfft(dry, size) * self.responses(plan["rir"], size), size)
+            wet = wet[:, : waves.shape[1]]  # causal, as long as the crop
             gain = (dry.square().sum(-1) / wet.square().sum(-1).clamp(min=1e-3)).sqrt()
             waves[rows] = wet * gain.unsqueeze(-1)
         rows = plan["noise_row"]
@@ -131,16 +143,30 @@ class Augmenter:
             speech_power = waves[rows].square().mean(-1)
             noise_power = noise.square().mean(-1).clamp(min=1e-3)
             gain = (speech_power / noise_power * torch.pow(10.0, -plan["snr"] / 10)).sqrt()
-            waves[rows] += noise * gain.unsqueeze(-1)
+            waves.index_add_(0, rows, noise * gain.unsqueeze(-1))
         return waves
 
+    def responses(self, rows: torch.Tensor, size: int) -> torch.Tensor:
+        """Spectra of impulse responses with unit energy, (R, size / 2 + 1) complex.
 
-def fft_convolve(waves: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
-    """Causal convolution (B, T) with (B, L), cut to T samples."""
-    size = fast_length(waves.shape[1] + filters.shape[1] - 1)
-    product = torch.fft.rfft(waves, size) * torch.fft.rfft(filters, size)
-    convolved: torch.Tensor = torch.fft.irfft(product, size)
-    return convolved[:, : waves.shape[1]]
+        Args:
+            rows: (R,) int64.
+            size: of the FFT.
+        """
+        assert self.bank is not None  # loaded by apply
+        if size not in self.spectra and len(self.bank) * size * 4 > SPECTRA_BYTES:
+            return spectra(self.bank[rows], size)
+        if size not in self.spectra:
+            self.spectra[size] = spectra(self.bank, size)
+        return self.spectra[size][rows]
+
+
+def spectra(responses: torch.Tensor, size: int) -> torch.Tensor:
+    """Spectra of impulse responses (R, L) int16, scaled to unit energy, as (R, size / 2 + 1) complex."""
+    wide = responses.float()
+    unit = wide / wide.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)
+    spectrum: torch.Tensor = torch.fft.rfft(unit, size)
+    return spectrum
 
 
 def fast_length(n: int) -> int:

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import RecipeError
-from .crops import Batch, Crops, FeatureCrops
+from .crops import AnyCrops, Batch
 
 
 class Batches(Dataset[Batch]):
@@ -22,14 +22,19 @@ class Batches(Dataset[Batch]):
         parts: parts of a step, which each process computes one after the other. The items of this dataset are parts.
 
     Raises:
-        RecipeError: too few utterances for the processes and parts.
+        RecipeError: too few utterances, or too small a batch, for the processes and parts.
     """
 
-    def __init__(self, crops: Crops | FeatureCrops, batch_size: int, rank: int = 0, world: int = 1, parts: int = 1):
+    def __init__(self, crops: AnyCrops, batch_size: int, rank: int = 0, world: int = 1, parts: int = 1):
         if len(crops.ids) < 2 * world * parts:
             raise RecipeError(
                 f"{len(crops.ids)} training utterances for {world} processes and accumulate: {parts}: each part needs "
                 "two or more utterances; use fewer processes or a smaller accumulate"
+            )
+        if batch_size < 2 * world * parts:
+            raise RecipeError(
+                f"batch_size {batch_size} for {world} processes and accumulate: {parts}: each part needs two or more "
+                f"utterances: set batch_size to {2 * world * parts} or more, or use fewer processes"
             )
         self.crops = crops
         self.rank, self.world, self.parts = rank, world, parts

@@ -78,14 +78,18 @@ class FeatureCrops:
         fbank: determines the number of frames of a crop and of mel bins.
         views: as in Crops.
         seed: of places.
+        hidden: (stride, X) if the frames are those of hidden.scp, see encoders/halves.py: each stands for `stride`
+            frames of the filter bank, and has X elements instead of F.
     """
 
-    def __init__(self, data_dir: str | Path, fbank: Fbank, views: ViewSpecs, seed: int):
-        self.scp = Path(data_dir) / "feats.scp"
+    def __init__(
+        self, data_dir: str | Path, fbank: Fbank, views: ViewSpecs, seed: int, hidden: tuple[int, int] | None = None
+    ):
+        self.scp = Path(data_dir) / ("hidden.scp" if hidden else "feats.scp")
         self.ids, self.where = read_columns(self.scp)
-        frame_seconds = fbank.shift / fbank.sample_rate
-        self.views = [(count, round(seconds / frame_seconds)) for count, seconds in views]
-        self.num_mel_bins = fbank.num_mel_bins
+        stride, self.num_mel_bins = hidden or (1, fbank.num_mel_bins)
+        frame_seconds = stride * fbank.shift / fbank.sample_rate
+        self.views = [(count, max(1, round(seconds / frame_seconds))) for count, seconds in views]
         self.seed = seed
         self.drawn: tuple[int, Array] = -1, np.empty((0, 0), dtype=np.float32)  # an epoch and its positions
 
@@ -147,6 +151,26 @@ class FeatureCrops:
     def unreadable(self, row: int, error: Exception) -> RecipeError:
         """The error for features that cannot be read, with file and line."""
         return RecipeError(f"{self.scp}:{row + 1}: cannot read {self.where[row]}: {error}; run stage 2 again")
+
+
+class SomeCrops:
+    """The crops of some utterances. They are those that the utterances have among all of them.
+
+    Args:
+        crops: of N utterances.
+        rows: (n,) the chosen utterances. Here, their numbers are 0 to n-1.
+    """
+
+    def __init__(self, crops: Crops | FeatureCrops, rows: Array):
+        self.crops, self.rows, self.seed = crops, rows, crops.seed
+        self.ids = [crops.ids[row] for row in rows]
+
+    def batch(self, epoch: int, rows: Array) -> Batch:
+        """The crops of a batch, see Crops.batch."""
+        return self.crops.batch(epoch, self.rows[rows]) | {"index": torch.from_numpy(rows)}
+
+
+AnyCrops = Crops | FeatureCrops | SomeCrops
 
 
 def open_crops(

@@ -10,11 +10,14 @@ from .tables import read_table, speaker_utterances, write_table
 
 OF_RECORDINGS = ("utt2spk.truth", "utt2sess")  # tables in which an utterance has the value of its recording
 OF_FEATURES = ("feats.scp", "utt2num_frames")  # tables that a later stage makes
-SOMETIMES = {"trials_within", "trials_across"}  # lists that are made only if sessions are known
+SOMETIMES = {  # lists that are made only if sessions are known
+    *("trials_within", "trials_across", "trials_books"),
+    *("trials_final", "trials_final_within", "trials_final_books"),
+}
 
 
 def finish_tables(local_dir: Path, out_dir: Path) -> None:
-    """Write utt2spk, spk2utt and OF_RECORDINGS.
+    """Write utt2spk, spk2utt and OF_RECORDINGS, and copy sess2book.
 
     Raises:
         RecipeError: a recording has no speaker.
@@ -36,6 +39,9 @@ def finish_tables(local_dir: Path, out_dir: Path) -> None:
             write_table(target, {utt: values[name] for utt, name in reco.items() if name in values})
         elif table == "utt2sess" and cut:  # the utterances of a recording are a session
             write_table(target, reco)
+    (out_dir / "sess2book").unlink(missing_ok=True)
+    if (local_dir / "sess2book").exists():
+        shutil.copy(local_dir / "sess2book", out_dir / "sess2book")
     for table in OF_FEATURES:  # of another set of utterances: the next stage makes them
         if (out_dir / table).exists() and list(read_table(out_dir / table)) != list(reco):
             (out_dir / table).unlink()

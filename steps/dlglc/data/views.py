@@ -13,11 +13,13 @@ class Views:
     Args:
         fbank: on the training device.
         augmenter: of waveforms; None = no augmentation.
+        hidden: the batches have frames of hidden.scp. They are taken as they are.
     """
 
-    def __init__(self, fbank: Fbank, augmenter: Augmenter | None):
+    def __init__(self, fbank: Fbank, augmenter: Augmenter | None, hidden: bool = False):
         self.fbank = fbank
         self.augmenter = augmenter
+        self.hidden = hidden
 
     def __call__(self, batch: Batch, v: int, augmented: bool = True) -> torch.Tensor:
         """The features of a view, (count·B, T, F). The mean over time of each crop is subtracted.
@@ -27,10 +29,12 @@ class Views:
             v: number of the view, from 0.
             augmented: False = without augmentation.
         """
+        if self.hidden:
+            return batch[f"feats{v}"]
         if f"feats{v}" in batch:
             feats = batch[f"feats{v}"]
         else:
-            waves = batch[f"wave{v}"].float()
+            waves = batch[f"wave{v}"]
             if augmented and self.augmenter:
                 waves = self.augmenter.apply(waves, {k: batch[f"{k}{v}"] for k in PLAN})
             feats = self.fbank(waves)

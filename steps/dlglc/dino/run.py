@@ -6,14 +6,14 @@ from ..data.crops import ViewSpecs, open_crops
 from ..data.fbank import Fbank
 from ..data.views import Views
 from ..encoders import build_encoder
-from ..encoders.models import save_model
+from ..encoders.models import save_model, warm_start
 from ..provenance import Stamp
 from ..settings.schema import AugmentSettings, DinoSettings, FbankSettings
 from ..training.distributed import Processes
 from ..training.options import TrainingOptions
 from ..training.run import input_files, open_augmenter, train
 from ..training.task import State
-from .task import Dino, warm_start
+from .task import Dino
 
 
 def pretrain(
@@ -37,7 +37,8 @@ def pretrain(
     fbank = Fbank(fbank_settings)
     augmenter = open_augmenter(augment, options, fbank.sample_rate)
     crops = open_crops(settings.input, data_dir, fbank, augmenter, crop_views(settings), options.seed)
-    record = {"dino": settings, "fbank": fbank_settings, "augment": augment, "seed": options.seed}
+    used = settings.model_dump(exclude={"stage1", "contrastive"})
+    record = {"dino": used, "fbank": fbank_settings, "augment": augment, "seed": options.seed}
     inputs = input_files(data_dir, settings.input, options, initial_model)
     stamp = Stamp(options.out_dir / "stamp.json", record, inputs, [options.out_dir / "model.pt"])
 

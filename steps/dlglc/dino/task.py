@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,9 +10,8 @@ from torch import nn
 from ..console import log
 from ..data.crops import Batch
 from ..data.views import Views
-from ..encoders.models import load_model
 from ..errors import RecipeError
-from ..settings.schema import DinoSettings, EncoderSettings, FbankSettings
+from ..settings.schema import DinoSettings
 from ..training.distributed import Processes
 from ..training.optimiser import EpochMean
 from ..training.task import Figures, State, Task
@@ -126,28 +124,3 @@ class Dino(Task):
         self.teacher.load_state_dict(state["teacher"])
         self.centre.copy_(state["centre"])
         self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}
-
-
-def warm_start(encoder: nn.Module, path: Path, encoder_settings: EncoderSettings, fbank: FbankSettings) -> None:
-    """Load the weights of a model.pt into the encoder.
-
-    Args:
-        encoder: the encoder to start from.
-        path: model.pt with the same settings of encoder and features.
-        encoder_settings, fbank: the settings of this training.
-
-    Raises:
-        RecipeError: the model has other settings.
-    """
-    start = load_model(path)
-    for idea, found, wanted in (
-        ("encoder", start.encoder_settings, encoder_settings),
-        ("fbank", start.fbank_settings, fbank),
-    ):
-        there = found.model_dump()
-        other = [f"{k} {there[k]}, here {v}" for k, v in wanted.model_dump().items() if there[k] != v]
-        if other:
-            raise RecipeError(
-                f"{path}: the {idea} of this model has {'; '.join(other)}: use its settings, or start without it"
-            )
-    encoder.load_state_dict(start.encoder.state_dict())

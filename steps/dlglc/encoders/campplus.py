@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .base import Encoder
+from .base import Encoder, Part
 from .resnet34 import BasicBlock, statistics
 
 SEGMENT = 100  # frames of a segment; its mean is part of the context of its frames
@@ -93,6 +93,17 @@ class CamPlusPlus(Encoder):
         self.embedding = nn.Linear(2 * channels, embedding_dim, bias=False)
         self.embedding_norm = nn.BatchNorm1d(embedding_dim, affine=False)
 
-    def forward(self, feats: torch.Tensor) -> torch.Tensor:
-        embeddings: torch.Tensor = self.embedding_norm(self.embedding(statistics(self.layers(self.front(feats)))))
+    def parts(self) -> list[Part]:
+        """Five parts: the front end, the three dense blocks, and pooling with the embedding."""
+        ends = [index + 1 for index, layer in enumerate(self.layers) if index > 1 and isinstance(layer, nn.Conv1d)]
+        blocks = [self.layers[start:end] for start, end in zip([0, *ends[:-1]], [*ends[:-1], len(self.layers)])]
+        return [
+            Part([self.front], self.front),
+            *(Part([block], block) for block in blocks),
+            Part([self.embedding, self.embedding_norm], self.pool),
+        ]
+
+    def pool(self, frames: torch.Tensor) -> torch.Tensor:
+        """(B, C, T) to embeddings."""
+        embeddings: torch.Tensor = self.embedding_norm(self.embedding(statistics(frames)))
         return embeddings

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .base import Encoder
+from .base import Encoder, Part
+from .pooling import fused_statistics, plain_statistics, weighted_statistics
 
 
 def convolve(conv: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
@@ -97,16 +98,12 @@ class AttentiveStatistics(nn.Module):
         self.up = nn.Conv1d(bottleneck, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Statistics are in float32: with squares of half-precision activations, the variance would be lost.
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        mean = wide.mean(1)
-        variance = (wide.square().mean(1) - mean.square()).clamp(min=0)
-        context = self.context(torch.cat([mean, (variance + 1e-7).sqrt()], dim=1).to(x.dtype))
+        # Whole utterances have too many shapes to compile for. A CPU is not quicker with compiled forms.
+        fused = x.is_cuda and self.training
+        plain, weighted = fused_statistics("cuda", self.channels) if fused else (plain_statistics, weighted_statistics)
+        context = self.context(plain(x).to(x.dtype))
         logits = convolve(self.up, torch.tanh(convolve(self.down, x) + context.unsqueeze(1)))
-        weighted = torch.softmax(logits.to(wide.dtype), dim=1) * wide
-        mean = weighted.sum(1)
-        variance = (weighted * wide).sum(1) - mean.square()
-        return torch.cat([mean, variance.clamp(min=1e-7).sqrt()], dim=1)
+        return weighted(logits, x)
 
 
 class EcapaTdnn(Encoder):
@@ -143,12 +140,30 @@ class EcapaTdnn(Encoder):
         self.embedding = nn.Linear(2 * aggregate, embedding_dim)
         self.embedding_norm = nn.BatchNorm1d(embedding_dim)
 
-    def forward(self, feats: torch.Tensor) -> torch.Tensor:
+    def parts(self) -> list[Part]:
+        """Three parts: the frame layers, the layer that joins their outputs, and pooling with the embedding."""
+        last: list[nn.Module] = [self.pool, self.pool_norm, self.embedding, self.embedding_norm]
+        return [
+            Part([self.front, self.blocks], self.frames),
+            Part([self.aggregate], self.together),
+            Part(last, self.pooled),
+        ]
+
+    def frames(self, feats: torch.Tensor) -> torch.Tensor:
+        """(B, T, F) to the outputs of the blocks, (B, 3 C, T)."""
         x = self.front(feats)
         outputs = []
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        x = F.relu(convolve(cast(nn.Conv1d, self.aggregate[0]), torch.cat(outputs, dim=-1)))
-        embeddings: torch.Tensor = self.embedding_norm(self.embedding(self.pool_norm(self.pool(x))))
+        return torch.cat(outputs, dim=-1).transpose(1, 2)
+
+    def together(self, outputs: torch.Tensor) -> torch.Tensor:
+        """(B, 3 C, T) to (B, aggregate, T)."""
+        return F.relu(convolve(cast(nn.Conv1d, self.aggregate[0]), outputs.transpose(1, 2))).transpose(1, 2)
+
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, aggregate, T) to embeddings."""
+        pooled = self.pool_norm(self.pool(x.transpose(1, 2)))
+        embeddings: torch.Tensor = self.embedding_norm(self.embedding(pooled))
         return embeddings

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from ..data.fbank import Fbank
 from ..errors import RecipeError
@@ -13,6 +14,8 @@ from ..settings.messages import explain
 from ..settings.schema import EncoderSettings, FbankSettings
 from . import build_encoder
 from .base import Encoder
+
+OLDER_FBANK = {"full_scale": 32768}  # what models of version 0.2 and older do not say
 
 
 class Model(NamedTuple):
@@ -64,7 +67,7 @@ def load_model(path: str | Path) -> Model:
         raise RecipeError(f"{path}: not a model.pt of this recipe: the file lacks {', '.join(sorted(missing))}")
     try:
         encoder_settings = EncoderSettings.model_validate(contents["encoder"])
-        fbank_settings = FbankSettings.model_validate(contents["fbank"])
+        fbank_settings = FbankSettings.model_validate({**OLDER_FBANK, **contents["fbank"]})
     except ValidationError as error:
         schema = EncoderSettings if error.title == "EncoderSettings" else FbankSettings
         raise RecipeError(f"{path}: settings in this model: {explain(error, schema, {})}") from None
@@ -81,3 +84,28 @@ def load_model(path: str | Path) -> Model:
         )
     check_finite(encoder.state_dict(), path)
     return Model(encoder.eval(), fbank, encoder_settings, fbank_settings, contents["input"])
+
+
+def warm_start(encoder: nn.Module, path: Path, encoder_settings: EncoderSettings, fbank: FbankSettings) -> None:
+    """Load the weights of a model.pt into the encoder.
+
+    Args:
+        encoder: the encoder to start from.
+        path: model.pt with the same settings of encoder and features.
+        encoder_settings, fbank: the settings of this training.
+
+    Raises:
+        RecipeError: the model has other settings.
+    """
+    start = load_model(path)
+    for idea, found, wanted in (
+        ("encoder", start.encoder_settings, encoder_settings),
+        ("fbank", start.fbank_settings, fbank),
+    ):
+        there = found.model_dump()
+        other = [f"{k} {there[k]}, here {v}" for k, v in wanted.model_dump().items() if there[k] != v]
+        if other:
+            raise RecipeError(
+                f"{path}: the {idea} of this model has {'; '.join(other)}: use its settings, or start without it"
+            )
+    encoder.load_state_dict(start.encoder.state_dict())

@@ -4,7 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .base import Encoder
+from .base import Encoder, Part
+
+GROUPS = (3, 4, 6, 3)  # blocks
 
 
 class BasicBlock(nn.Module):
@@ -57,7 +59,7 @@ class ResNet34(Encoder):
         self.embedding_dim = embedding_dim
         layers = [nn.Conv2d(1, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
         inputs, bins = channels, num_mel_bins
-        for width, blocks, stride in ((1, 3, 1), (2, 4, 2), (4, 6, 2), (8, 3, 2)):
+        for width, blocks, stride in zip((1, 2, 4, 8), GROUPS, (1, 2, 2, 2)):
             for block in range(blocks):
                 layers.append(BasicBlock(inputs, width * channels, (1, 1) if block else (stride, stride)))
                 inputs = width * channels
@@ -65,7 +67,12 @@ class ResNet34(Encoder):
         self.layers = nn.Sequential(*layers)
         self.embedding = nn.Linear(2 * inputs * bins, embedding_dim)
 
-    def forward(self, feats: torch.Tensor) -> torch.Tensor:
-        maps = self.layers(feats.transpose(1, 2).unsqueeze(1))
-        embeddings: torch.Tensor = self.embedding(statistics(maps.flatten(1, 2)))
-        return embeddings
+    def parts(self) -> list[Part]:
+        """Five parts: the four groups of blocks, and pooling with the embedding."""
+        ends = [3, *(3 + sum(GROUPS[: group + 1]) for group in range(len(GROUPS)))]
+        first, *others = [self.layers[start:end] for start, end in zip([0, *ends[1:-1]], ends[1:])]
+        return [
+            Part([first], lambda feats: first(feats.transpose(1, 2).unsqueeze(1))),
+            *(Part([group], group) for group in others),
+            Part([self.embedding], lambda maps: self.embedding(statistics(maps.flatten(1, 2)))),
+        ]

@@ -8,12 +8,14 @@ import numpy as np
 from scipy.stats import t as student
 
 from ..arrays import Array
+from ..console import log
 from ..data.tables import read_table, read_trials
 from ..extras.bootstrap import bootstrap, interval
 from ..scoring.metrics import roc
 from ..scoring.scores import read_scores
+from .conditions import TrialList, describe_conditions
 from .markdown import markdown_table
-from .records import BACKENDS, read_experiment, variant_and_round
+from .records import BACKENDS, read_experiment, stale_scores, variant_and_round
 
 Found = dict[tuple[str, str], dict[Path, dict[str, Any]]]  # (system, back-end) → experiment → record
 
@@ -31,6 +33,11 @@ class Evaluation(NamedTuple):
     utt2spk: Path
     draws: int
 
+    @property
+    def suffix(self) -> str:
+        """The end of the names of the scores of these trials: "_within" for trials_within, "" for any other name."""
+        return self.trials.name.removeprefix("trials") if self.trials.name.startswith("trials_") else ""
+
 
 def read_experiments(exp_dirs: list[Path]) -> Found:
     """The records of several experiments, by system and back-end.
@@ -40,19 +47,27 @@ def read_experiments(exp_dirs: list[Path]) -> Found:
     """
     found: Found = {}
     for exp_dir in exp_dirs:
+        for name, reason in stale_scores(exp_dir).items():
+            log.info("%s: the scores %s are left out: %s", exp_dir, name, reason)
         for record in read_experiment(exp_dir):
             found.setdefault((record["system"], record["backend"]), {})[exp_dir] = record
     return found
 
 
-def overview(found: Found, systems: list[str]) -> str:
-    """The table of all systems: mean and standard deviation over seeds."""
+def overview(found: Found, systems: list[str], suffix: str = "") -> str:
+    """The table of all systems: mean and standard deviation over seeds.
+
+    Args:
+        suffix: end of the names of the scores, "_within" for those of trials_within.
+    """
     head = ["system", *(f"EER % {name}" for name in BACKENDS.values()), "minDCF 0.05 cosine", "minDCF 0.05 PLDA"]
     head += ["NMI", "purity", "kept %", "corrected %", "seeds"]
     rows = []
     for system in systems:
-        groups = {backend: list(found.get((system, backend), {}).values()) for backend in BACKENDS}
-        any_backend = next(group for group in groups.values() if group)
+        groups = {backend: list(found.get((system, backend + suffix), {}).values()) for backend in BACKENDS}
+        any_backend = next((group for group in groups.values() if group), None)
+        if any_backend is None:  # not scored on this list
+            continue
         row = [system, *(mean_and_deviation([r["eer"] for r in groups[b]], 2) for b in BACKENDS)]
         row += [mean_and_deviation([r["mindcf_0.05"] for r in groups[b]], 3) for b in ("cosine", "plda")]
         row += [mean_and_deviation([r[key] for r in any_backend], 3) for key in ("nmi", "purity")]
@@ -61,6 +76,22 @@ def overview(found: Found, systems: list[str]) -> str:
         row += [gate_cell(gates, "corrected", ["corrected_right_before", "corrected_right"])]
         rows.append([*row, str(len(any_backend))])
     return markdown_table(head, rows)
+
+
+def conditions_section(found: Found, systems: list[str], lists: list[TrialList]) -> list[str]:
+    """EER of all systems on all trial lists, mean and deviation over seeds. Empty if there is one list only."""
+    scored = [some for some in lists if any(name.endswith(some.suffix) for _, name in found)]
+    if len(scored) < 2:
+        return []
+    rows = []
+    for system in systems:
+        for backend, title in BACKENDS.items():
+            groups = [found.get((system, backend + some.suffix), {}).values() for some in scored]
+            if any(groups):
+                cells = [mean_and_deviation([r["eer"] for r in group], 2) for group in groups]
+                rows.append([system, title, *cells])
+    head = ["system", "back-end", *(f"EER % {some.title}".strip() for some in scored)]
+    return [f"Error rates by what the trials ask. {describe_conditions(lists)}", markdown_table(head, rows, left=2)]
 
 
 def mean_and_deviation(values: list[float | None], digits: int) -> str:
@@ -116,7 +147,8 @@ def differences(found: Found, rows: dict[str, list[tuple[str, str]]], evaluation
     head += ["share of draws above 0"]
     table = []
     for name, row in rows.items():
-        for backend, title in BACKENDS.items():
+        for name_of, title in BACKENDS.items():
+            backend = name_of + (evaluation.suffix if evaluation else "")
             groups = [found.get((system, backend), {}) for pair in row for system in pair]
             common = [exp_dir for exp_dir in groups[0] if all(exp_dir in group for group in groups)]
             if not common:

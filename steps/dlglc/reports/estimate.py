@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..contrastive.task import Contrastive
 from ..data.decode import AudioFile
 from ..data.fbank import Fbank
 from ..data.intake import Intake
@@ -93,6 +94,27 @@ def decode_speed(paths: list[str], work_dir: Path) -> float:
     return max(seconds, 0.1) / max(time.monotonic() - started, 1e-3)
 
 
+def pretraining_seconds(settings: DinoSettings, fbank_settings: FbankSettings, processes: Processes) -> float:
+    """Seconds that stage 3 takes for one utterance, over all epochs of what stage1 asks for."""
+    seconds = 0.0
+    if settings.stage1 != "contrastive":
+        seconds += dino_seconds(settings, fbank_settings, processes) * settings.epochs
+    if settings.stage1 != "dino":
+        seconds += contrastive_seconds(settings, fbank_settings, processes) * settings.contrastive.epochs
+    return seconds
+
+
+def contrastive_seconds(settings: DinoSettings, fbank_settings: FbankSettings, processes: Processes) -> float:
+    """Seconds that contrastive pretraining takes for one utterance in one epoch."""
+    fbank = Fbank(fbank_settings)
+    encoder = build_encoder(settings.encoder, fbank.num_mel_bins)
+    task = Contrastive(settings, encoder, Views(fbank.to(processes.device), None), processes, lambda name, state: None)
+    size = min(BATCH, settings.contrastive.batch_size)
+    waves = noise(2 * size, settings.contrastive.seconds, fbank).to(processes.device)
+    batch = {"index": torch.arange(size, device=processes.device), "wave0": waves}
+    return measured(lambda: task.step(batch, 0, 0.5)[0].backward(), processes) / size
+
+
 def dino_seconds(settings: DinoSettings, fbank_settings: FbankSettings, processes: Processes) -> float:
     """Seconds that DINO takes for one utterance in one epoch."""
     fbank = Fbank(fbank_settings)
@@ -170,13 +192,13 @@ def estimate(
     """
     processes = Processes("auto")
     seconds = 3600 * corpus.hours
-    pretraining = dino_seconds(dino, fbank, processes) * OVERHEAD
+    pretraining = pretraining_seconds(dino, fbank, processes) * OVERHEAD
     training, embedding = round_seconds(rounds, dino, fbank, processes)
     embed = seconds * embedding * OVERHEAD
     return [
         ("stage 1, audio and noise", seconds / corpus.decode_speed / jobs + 30),
         ("stage 2, features", seconds / 1000 / jobs + 5),
-        ("stage 3, DINO", pretraining * corpus.utterances * dino.epochs),
+        ("stage 3, pretraining", pretraining * corpus.utterances),
         ("stage 4, pseudo labels", 2 * embed + 20),
         ("stage 5, rounds", count * (training * OVERHEAD * corpus.utterances * rounds.epochs + embed + 20)),
     ]

@@ -10,23 +10,28 @@ import yaml
 from ..console import log
 from ..errors import RecipeError
 from ..files import write_text
-from .comparison import Evaluation, comparison_rows, differences, overview, read_experiments
+from .comparison import Evaluation, comparison_rows, conditions_section, differences, overview, read_experiments
+from .conditions import describe_conditions, trial_lists
 from .markdown import markdown_table
 from .plots import DINO_FIGURES, plot_dino, plot_rounds
 from .records import describe_origin, read_experiment, read_json, read_lines, systems_of
-from .tables import describe_data, results_table, training_section, trial_list
+from .tables import describe_data, left_out, results_table, training_section, trial_list
 from .unlabelled import unlabelled_section
 
 
-def experiment_page(exp_dir: Path, data: Path | None) -> str:
-    """Write EXP_DIR/RESULTS.md and EXP_DIR/results.json (steps/make_report.py).
+def experiment_page(exp_dir: Path, data: Path | None, clips: int = 12) -> str:
+    """Write EXP_DIR/RESULTS.md, EXP_DIR/results.json and EXP_DIR/report.html (steps/make_report.py).
 
     Args:
-        data: data directory of the experiment, for the number of trials and the hours of speech.
+        exp_dir: directory of the experiment.
+        data: its data directory; without it there are no figures of trials, sessions and true speakers.
+        clips: recordings in report.html, at most.
 
     Returns:
         The table of results.
     """
+    from .page.page import write_page  # here: it takes seconds to import, and the other pages do not need it
+
     unlabelled = unlabelled_section(exp_dir, data)
     scored = not unlabelled or any(exp_dir.glob("*/scores"))
     records = (
@@ -34,21 +39,24 @@ def experiment_page(exp_dir: Path, data: Path | None) -> str:
         if scored
         else []
     )
-    table = results_table(records) if records else unlabelled[1]
+    lists = trial_lists(data / "eval") if data else []
+    table = results_table(records, lists) if scored else unlabelled[1]
     results = [
         "EER and minDCF are on the evaluation trials. True speakers are used for this report only. NMI and purity are "
-        "those of the clusters of the system's embeddings of the training set.",
+        f"those of the clusters of the system's embeddings of the training set. {describe_conditions(lists)}".strip(),
         table,
+        *left_out(exp_dir),
     ]
     parts = [
         f"# Results of {exp_dir}",
         describe_origin() + describe_data(data),
-        *(results if records else []),
+        *(results if scored else []),
         *unlabelled,
         *(section for directory in systems_of(exp_dir) for section in training_section(directory)),
     ]
     _write_records(exp_dir / "results.json", records)
     _write_page(exp_dir / "RESULTS.md", parts)
+    write_page(exp_dir, data, records, clips)
     return table
 
 
@@ -79,13 +87,16 @@ def comparison_page(exp_dirs: list[Path], references: list[str], evaluation: Eva
     _write_records(out_dir / "results.json", records)
     plot_rounds(found, out_dir / "eer.svg")
     seeds = len({record["seed"] for record in records} - {None})
-    table = overview(found, systems)
+    suffix = evaluation.suffix if evaluation else ""
+    table = overview(found, systems, suffix)
+    lists = trial_lists(evaluation.trials.parent) if evaluation else []
     parts = [
         f"# Results of {out_dir}",
         f"{seeds} seeds; mean ± standard deviation (n - 1). {describe_origin()} True speakers are used for this report "
         "only. Columns kept and corrected: share of the labels in the last epoch and, in brackets, the share of right "
         "labels among them, in percent; for corrected labels before → after the correction.",
         table,
+        *conditions_section(found, systems, lists),
         "![EER by round](eer.svg)",
     ]
     for reference, rows in against.items():

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from ..arrays import Array
 from ..rounds.loss import CORRECTED, DROPPED, KEPT
+from ..rounds.records import read_record
 
 
 def cluster_quality(clusters: list[str], speakers: list[str]) -> dict[str, float]:
@@ -68,8 +69,7 @@ def count_matched(table: "csr_array[Any, Any]") -> float:
 def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[dict[str, Any]]:
     """Precision of a round's gate and of its correction, one record per epoch.
 
-    The speaker of a cluster is the true speaker of most of its utterances. A label is right if the speaker of its
-    cluster is the true speaker of the utterance.
+    A label is right if the speaker of its cluster (speakers_of_clusters) is the true speaker of the utterance.
 
     Args:
         gate_dir: directory of the round's epochNN.npz.
@@ -79,16 +79,11 @@ def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[
         For each epoch the shares of kept, corrected and dropped labels, and the share of right ones among the kept,
         corrected (after and before the correction) and dropped labels. None if there are no such labels.
     """
-    _, labels = np.unique(clusters, return_inverse=True)
-    _, speakers = np.unique(truth, return_inverse=True)
-    counts = np.zeros((labels.max() + 1, speakers.max() + 1), dtype=np.int32)
-    np.add.at(counts, (labels, speakers), 1)
-    speaker_of = counts.argmax(1)
+    labels, speakers, speaker_of = speakers_of_clusters(clusters, truth)
     lines = []
     for file in sorted(gate_dir.glob("epoch*.npz")):
-        with np.load(file, allow_pickle=False) as record:
-            decision, target = record["decision"], record["target"]
-        before, after = speaker_of[labels] == speakers, speaker_of[target] == speakers
+        decision, target, _, rows = read_record(file)
+        before, after = (speaker_of[labels] == speakers)[rows], speaker_of[target] == speakers[rows]
         kept, corrected, dropped = decision == KEPT, decision == CORRECTED, decision == DROPPED
         lines.append(
             {
@@ -104,6 +99,25 @@ def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[
             }
         )
     return lines
+
+
+def speakers_of_clusters(clusters: list[str], truth: list[str]) -> tuple[Array, Array, Array]:
+    """Numbers of clusters and of true speakers of the (N,) utterances, and the speaker of each cluster.
+
+    The speaker of a cluster is the true speaker of most of its utterances.
+    """
+    _, labels = np.unique(clusters, return_inverse=True)
+    _, speakers = np.unique(truth, return_inverse=True)
+    counts = np.zeros((labels.max() + 1, speakers.max() + 1), dtype=np.int32)
+    np.add.at(counts, (labels, speakers), 1)
+    return labels, speakers, counts.argmax(1)
+
+
+def right_labels(clusters: list[str], truth: list[str]) -> Array:
+    """(N,) bool, whether the speaker of an utterance's cluster is its true speaker."""
+    labels, speakers, speaker_of = speakers_of_clusters(clusters, truth)
+    right: Array = speaker_of[labels] == speakers
+    return right
 
 
 def share(flags: Array) -> float | None:

@@ -7,20 +7,23 @@ from typing import Any
 from .. import files
 from ..errors import RecipeError
 from ..provenance import describe_code, describe_machine, read_record
+from .staleness import outdated
 
-ORDER = {"mfcc": 0, "untrained": 1, "dino": 2}  # of systems; round1, round2, … follow
+ORDER = {"mfcc": 0, "untrained": 1, "contrastive": 2, "dino": 3, "start": 3}  # of systems; round1, round2, … follow
 BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}  # titles, in the order of the tables
 
 
 def read_experiment(exp_dir: Path) -> list[dict[str, Any]]:
     """One record per system and back-end of EXP_DIR, in the order of the recipe.
 
+    Scores of older embeddings, PLDA or clusters are left out: stale_scores lists them.
+
     Returns:
         Records with these keys; a value is None where a system does not have it:
             system: name of the system's directory.
-            backend: cosine, asnorm or plda; with _<list> behind it for any but the first trial list.
+            backend: raw, cosine, asnorm or plda; with _<list> behind it for any but the first trial list.
             eer, mindcf_0.01, …: all keys of the score's JSON file.
-            nmi, purity, num_clusters: of the clusters of the training set.
+            nmi, purity, num_clusters: of the clusters of the training set; None if they are of older embeddings.
             seed, epochs, train_seconds: of the training.
             gate: the last line of the round's gate_quality.jsonl.
 
@@ -40,9 +43,9 @@ def systems_of(exp_dir: Path) -> list[Path]:
 
 
 def system_order(directory: Path) -> tuple[int, str, int]:
-    """Sorting key of systems: mfcc, untrained, dino, the rounds by variant and number, all others by name."""
+    """Sorting key of systems: those of ORDER, the rounds by variant and number, all others by name."""
     variant, number = variant_and_round(directory.name)
-    return (ORDER.get(variant, 3 if number else 4), variant, number)
+    return (ORDER.get(variant, len(ORDER) + (not number)), variant, number)
 
 
 def variant_and_round(system: str) -> tuple[str, int]:
@@ -51,14 +54,36 @@ def variant_and_round(system: str) -> tuple[str, int]:
     return (numbered[1], int(numbered[2])) if numbered else (system, 0)
 
 
+def stale_scores(exp_dir: Path) -> dict[str, str]:
+    """The scores that read_experiment leaves out: "<system> <backend>" → what has changed since they were made."""
+    found = {
+        f"{path.parents[1].name} {path.stem}": outdated(path.with_suffix(""))
+        for directory in systems_of(exp_dir)
+        for path in sorted(directory.glob("scores/*.json"), key=score_order)
+    }
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def cluster_figures(directory: Path) -> dict[str, Any]:
+    """clusters/quality.json of a system. Empty if it is of other clusters than those that the system has now."""
+    clusters, quality = directory / "clusters/utt2cluster", directory / "clusters/quality.json"
+    if clusters.exists() and quality.exists():
+        newer = clusters.stat().st_mtime > quality.stat().st_mtime
+        if newer or outdated(clusters):
+            return {}
+    return read_json(quality) or {}
+
+
 def read_system(directory: Path) -> list[dict[str, Any]]:
-    """One record per back-end of a system."""
-    quality = read_json(directory / "clusters/quality.json") or {}
+    """One record per back-end of a system, without stale ones."""
+    quality = cluster_figures(directory)
     stamp = read_record(directory / "stamp.json") or {}
     lines = read_lines(directory / "metrics.jsonl")
     gates = read_lines(directory / "gate_quality.jsonl")
     records = []
     for path in sorted(directory.glob("scores/*.json"), key=score_order):
+        if outdated(path.with_suffix("")):
+            continue
         records.append(
             {
                 "system": directory.name,
@@ -79,7 +104,8 @@ def read_system(directory: Path) -> list[dict[str, Any]]:
 def score_order(path: Path) -> tuple[int, str]:
     """Sorting key of score files: in the order of BACKENDS, all others by name."""
     backend = path.stem.split("_")[0]
-    return (list(BACKENDS).index(backend) if backend in BACKENDS else len(BACKENDS), path.stem)
+    order = ["raw", *BACKENDS]
+    return (order.index(backend) if backend in order else len(order), path.stem)
 
 
 def describe_origin() -> str:

@@ -1,6 +1,5 @@
 """The status of an experiment: each stage is done, running, stopped, waiting or stale (run.sh --status)."""
 
-import functools
 import re
 import time
 from collections.abc import Iterable
@@ -8,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..provenance import changed_inputs, compare, read_record
-from ..scoring.trials import stamp_of_scores
 from .records import systems_of
+from .staleness import reasons, stamps
 
+PRETRAINED = ("untrained", "contrastive", "dino", "start")  # systems of stage 3
 RECENT = 180  # s; a training whose log is older does not run
 
 
@@ -44,9 +44,9 @@ def status(exp_dir: Path, data: Path, settings: dict[str, Any], systems: list[st
     for part in parts:
         found = of_files(2, part, stamps(data / part, "feats.json"), data / part / "feats.scp")
         states.append(found._replace(what=f"features of {part}"))
-    states += [of_training(exp_dir / name, settings, 3) for name in systems if name in ("untrained", "dino")]
+    states += [of_training(exp_dir / name, settings, 3) for name in systems if name in PRETRAINED]
     for name in systems:
-        stage = 4 if name in ("untrained", "dino") else 5
+        stage = 4 if name in PRETRAINED else 5
         if stage == 5:
             states.append(of_training(exp_dir / name, settings, 5))
         states.append(of_outputs(stage, f"clusters of {name}", [exp_dir / name / "clusters/utt2cluster"]))
@@ -61,11 +61,6 @@ def status(exp_dir: Path, data: Path, settings: dict[str, Any], systems: list[st
 def scores_of(system: Path) -> list[Path]:
     """Score files of a system."""
     return sorted(path.with_suffix("") for path in system.glob("scores/*.json"))
-
-
-def stamps(folder: Path, name: str) -> list[Path]:
-    """The records of a step. A step that ran in several jobs has several records."""
-    return sorted(folder.glob(f"parts/*/{name}")) or [folder / name]
 
 
 def of_files(stage: int, what: str, records: list[Path], output: Path) -> State:
@@ -101,6 +96,8 @@ def changed_settings(record: dict[str, Any], settings: dict[str, Any], system: s
     now = {idea: dict(settings[idea]) for idea in then if idea in settings}
     if "augment" in now and "dlglc" in then:
         now["augment"]["probability"] = then["augment"]["probability"]
+    if "dino" in now:  # stage 3 records the keys that each of its trainings uses
+        now["dino"] = {key: value for key, value in now["dino"].items() if key in then["dino"]}
     if system == "untrained" and "dino" in now:
         now["dino"]["epochs"] = then["dino"]["epochs"]
     return compare({"settings": {idea: then[idea] for idea in now}}, {"settings": now})
@@ -135,31 +132,3 @@ def of_report(exp_dir: Path) -> State:
     shown = [path for system in systems_of(exp_dir) for path in (*scores_of(system), system / "clusters/utt2cluster")]
     newer = [path for path in shown if path.exists() and path.stat().st_mtime > report.stat().st_mtime]
     return State(7, "report", "stale", f"{newer[0]} is newer") if newer else State(7, "report", "done", "")
-
-
-@functools.cache
-def reasons(output: Path) -> tuple[str, ...]:
-    """Why an output is stale: one of its inputs has changed, or an input of an input, and so on."""
-    found: list[str] = []
-    for record in records_of(output):
-        found += changed_inputs(record)
-        for name in (read_record(record) or {}).get("inputs", {}):
-            found += reasons(Path(name))
-    return tuple(dict.fromkeys(found))
-
-
-def records_of(output: Path) -> list[Path]:
-    """The records of an output, by its name."""
-    if output.name == "utt2cluster":
-        return existing(output.with_name("stamp.json"))
-    if output.name == "embedding.scp":
-        return stamps(output.parent, "embedding.json")
-    if output.name == "model.pt":
-        return existing(output.with_name("stamp.json"))
-    if output.name == "plda.npz":
-        return existing(output.with_suffix(".json"))
-    return existing(stamp_of_scores(output))
-
-
-def existing(path: Path) -> list[Path]:
-    return [path] if path.exists() else []

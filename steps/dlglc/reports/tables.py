@@ -1,12 +1,14 @@
 """The tables of RESULTS.md (steps/make_report.py)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from .conditions import MIXED, UNKNOWN, TrialList
 from .markdown import markdown_table, record_table
-from .records import read_lines
+from .records import read_lines, stale_scores
 
 
 def trial_list(data: Path | None, backend: str) -> str | None:
@@ -14,15 +16,47 @@ def trial_list(data: Path | None, backend: str) -> str | None:
     return str(data / "_".join(["eval/trials", *backend.split("_", 1)[1:]])) if data else None
 
 
-def results_table(records: list[dict[str, Any]]) -> str:
-    """The headline table in Markdown."""
-    head = ["system", "back-end", "EER %", "minDCF 0.01", "minDCF 0.05", "NMI", "purity", "epochs", "training s"]
+def results_table(records: list[dict[str, Any]], lists: Sequence[TrialList] = ()) -> str:
+    """The headline table in Markdown: one row per system and back-end.
+
+    Args:
+        records: of read_experiment.
+        lists: the trial lists of the evaluation set. Lists that are known to be within a session, across sessions or
+            across books are columns. Scores of any other list are a row of their own. minDCF is that of the row's list.
+    """
+    known = [some for some in lists if some.title and some.condition not in (MIXED, UNKNOWN)]
+    first = next((some for some in known if not some.suffix), None)
+    titles = {some.title: some for some in reversed(known)}  # the first list of each title
+    columns = [some for some in known if some.suffix and titles[some.title] is some]
+    eers = {(r["system"], r["backend"]): f"{r['eer']:.2f}" for r in records}
+    head = [
+        "system",
+        "back-end",
+        *(f"EER % {some.title}".strip() for some in [first or TrialList("trials", ""), *columns]),
+    ]
+    head += ["minDCF 0.01", "minDCF 0.05", "NMI", "purity", "epochs", "training s"]
     rows = []
     for r in records:
-        row = [r["system"], r["backend"], f"{r['eer']:.2f}", f"{r['mindcf_0.01']:.3f}", f"{r['mindcf_0.05']:.3f}"]
+        if any(r["backend"].endswith(some.suffix) for some in columns):
+            continue
+        row = [r["system"], r["backend"], f"{r['eer']:.2f}"]
+        row += [eers.get((r["system"], r["backend"] + some.suffix), "–") for some in columns]
+        row += [f"{r['mindcf_0.01']:.3f}", f"{r['mindcf_0.05']:.3f}"]
         row += ["–" if r[key] is None else f"{r[key]:.3f}" for key in ("nmi", "purity")]
         rows.append([*row, str(r["epochs"]), f"{r['train_seconds']:.0f}"])
     return markdown_table(head, rows, left=2)
+
+
+def left_out(exp_dir: Path) -> list[str]:
+    """The scores that are left out because something before them has changed; empty if there are none."""
+    stale = stale_scores(exp_dir)
+    if not stale:
+        return []
+    lines = [f"- {name}: {reason}" for name, reason in stale.items()]
+    return [
+        "Left out, because something that they were made from has changed since (stages 4 to 6 make them again):",
+        "\n".join(lines),
+    ]
 
 
 def training_section(directory: Path) -> list[str]:

@@ -51,18 +51,26 @@ def unlabelled_section(exp_dir: Path, data: Path | None) -> list[str]:
         if found is None:
             continue
         last = system
-        lines = read_lines(system / "metrics.jsonl")
-        shares = {key: 100 * lines[-1][key] for key in ("kept", "corrected", "dropped") if lines and key in lines[-1]}
-        rows.append([system.name, *(cell({**found, **shares}.get(key)) for key in COLUMNS)])
+        rows.append([system.name, *(cell({**found, **shares_of(system)}.get(key)) for key in COLUMNS)])
     if last is None:
         return []
     parts = ["## What is known without labels", markdown_table(["system", *COLUMNS.values()], rows), EXPLANATION]
     return parts + listen_section(last, data)
 
 
-def cell(value: Any) -> str:
-    """A figure with three digits; – if there is none."""
-    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+def shares_of(system: Path) -> dict[str, float]:
+    """Percentages of the labels that were kept, corrected and dropped in the last epoch of a round."""
+    lines = read_lines(system / "metrics.jsonl")
+    return {key: 100 * lines[-1][key] for key in ("kept", "corrected", "dropped") if lines and key in lines[-1]}
+
+
+def cell(value: Any, decimals: int | None = None) -> str:
+    """A figure with three digits, or with so many decimals; – if there is none."""
+    if value is None:
+        return "–"
+    if decimals is not None:
+        return f"{value:.{decimals}f}"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def as_code(path: str) -> str:

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..precision import exact_products
+
 
 class AamSoftmax(nn.Module):
     """The class weights of additive angular margin softmax (Deng et al., CVPR 2019). A class is a cluster.
@@ -23,8 +25,8 @@ class AamSoftmax(nn.Module):
         nn.init.xavier_normal_(self.weight)
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """(B, D) embeddings to (B, K) cosines, in float32: half precision is too coarse for angles near 0."""
-        with torch.autocast(embeddings.device.type, enabled=False):
+        """(B, D) embeddings to (B, K) cosines, in float32: half precision and TF32 are too coarse for angles near 0."""
+        with torch.autocast(embeddings.device.type, enabled=False), exact_products():
             return F.linear(F.normalize(embeddings.float(), dim=-1), F.normalize(self.weight.float(), dim=-1))
 
 

@@ -1,11 +1,12 @@
 """The pseudo labels of a round, and initial class weights from their clusters."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..arrays import Array
-from ..data.arks import read_embeddings
+from ..data.arks import find_rows, read_embeddings
 from ..data.columns import Column
 from ..data.tables import read_table
 from ..errors import RecipeError
@@ -35,7 +36,7 @@ def read_labels(path: Path, ids: Column, data_dir: Path) -> tuple[Array, int]:
     return labels.astype(np.int64), len(names)
 
 
-def cluster_means(embedding_scp: Path, ids: Column, labels: Array, classes: int) -> Array:
+def cluster_means(embedding_scp: Path, ids: Sequence[str], labels: Array, classes: int) -> Array:
     """The mean direction of each cluster, as initial class weights.
 
     Args:
@@ -51,8 +52,7 @@ def cluster_means(embedding_scp: Path, ids: Column, labels: Array, classes: int)
         RecipeError: the embeddings are not those of the utterances.
     """
     found, matrix = read_embeddings(embedding_scp)
-    if ids != found:
-        raise RecipeError(f"{embedding_scp}: its ids differ from the training data's: extract the embeddings again")
+    matrix = matrix[find_rows(found, list(ids), embedding_scp, "the training data")]
     matrix = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     means = np.zeros((classes, matrix.shape[1]))
     np.add.at(means, labels, matrix)

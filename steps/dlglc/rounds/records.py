@@ -1,16 +1,49 @@
 """The records of every utterance in an epoch: loss, decision, target."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..files import whole_file
 from ..training.distributed import Processes
 from .gate import log_losses
+from .held_out import Split
 from .loss import CORRECTED, DROPPED, KEPT, GatedLoss
 
 FIELDS = ("losses", "decision", "target")
+DECISIONS = {"kept": KEPT, "corrected": CORRECTED, "dropped": DROPPED}
+
+
+class SavedRecord(NamedTuple):
+    """The records of an epoch in its file.
+
+    Attributes:
+        decision: (N,) int8, 0 dropped, 1 kept, 2 corrected.
+        target: (N,) int32, cluster.
+        log_loss: (N,) float32, ln(loss).
+        rows: (N,) places of the utterances in the data directory. Utterances that were held out are not among them.
+    """
+
+    decision: Array
+    target: Array
+    log_loss: Array
+    rows: Array
+
+
+def record_file(gate_dir: Path, epoch: int) -> Path:
+    """The file of an epoch, from 1."""
+    return gate_dir / f"epoch{epoch:02d}.npz"
+
+
+def read_record(path: Path) -> SavedRecord:
+    """Read what EpochRecords.save wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        decision = file["decision"]
+        rows = file["rows"] if "rows" in file else np.arange(len(decision))  # version 0.2 trained on all utterances
+        return SavedRecord(decision, file["target"], file["log_loss"], rows)
 
 
 class EpochRecords:
@@ -44,16 +77,25 @@ class EpochRecords:
     def shares(self) -> dict[str, float]:
         """Shares of kept, corrected and dropped labels."""
         counts = torch.bincount(self.decision.long(), minlength=3).double() / len(self.decision)
-        return {"kept": float(counts[KEPT]), "corrected": float(counts[CORRECTED]), "dropped": float(counts[DROPPED])}
+        return {name: float(counts[code]) for name, code in DECISIONS.items()}
 
-    def save(self, path: Path) -> None:
-        """Write epochNN.npz: decision (0 dropped, 1 kept, 2 corrected), target (cluster), log_loss."""
+    def save(self, path: Path, split: Split | None = None) -> None:
+        """Write epochNN.npz, which read_record reads.
+
+        Args:
+            split: the utterances; None = all of the data directory. Their rows are in the file as `rows`.
+        """
+        target: Array = self.target.numpy()
+        rows: Array = np.arange(len(target))
+        if split is not None:
+            target, rows = split.clusters[target].astype(np.int32), split.rows
         with whole_file(path) as file:
             np.savez_compressed(
                 file,
                 decision=self.decision.numpy().astype(np.int8),
-                target=self.target.numpy(),
+                target=target,
                 log_loss=log_losses(self.losses.numpy()),
+                rows=rows,
             )
 
     def state(self) -> dict[str, torch.Tensor]:

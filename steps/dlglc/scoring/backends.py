@@ -59,6 +59,13 @@ class Cosine:
         self.mean = None if others is None else others.mean(0)
         self.white = total_whitening(others, whiten) if whiten and others is not None else None
 
+    @classmethod
+    def of(cls, mean: Array, white: Array | None) -> "Cosine":
+        """With a mean (D,) and a whitening (D, D) that were learned before."""
+        made = cls()
+        made.mean, made.white = mean, white
+        return made
+
     def represent(self, x: Array) -> Array:
         """Unit vectors."""
         return unit_length(x, self.mean) if self.white is None else unit_length((x - self.mean) @ self.white)

@@ -18,6 +18,10 @@ from ..errors import RecipeError
 from ..files import load_arrays, save_arrays
 from ..vectors import group_means
 
+# Smallest variance of W in a direction, as a share of the mean variance. With fewer vectors than dimensions EM finds
+# directions without any within-speaker variance. Scores would be in the millions, and their order would be rounding.
+WITHIN_FLOOR = 1e-3
+
 
 @dataclass
 class Plda:
@@ -185,17 +189,15 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
     """
     count, d = x.shape
     total, sizes, sums, scatter_within = scatter(x, labels)
-    # If W is 0 in a direction (duplicates, fewer vectors than dimensions), densities would be infinite: W has a floor.
-    variance = np.trace(total) / count / d
-    floor = max(variance, 1e-30) * np.eye(d)
-    within = scatter_within / count + 1e-6 * floor
+    floor = WITHIN_FLOOR * max(np.trace(total) / count / d, 1e-30)
+    within = at_least(scatter_within / count, floor)
     means = sums / sizes[:, None]
     between = means.T @ means / len(sizes)
     n = sizes[:, None]
     likelihoods = []
     for _ in range(iterations):
-        psi, basis = eigh(between, within)  # basis' W basis = I, basis' B basis = diag(psi)
-        psi = np.maximum(psi, 0)
+        ratios, basis = eigh(between, within)  # basis' W basis = I, basis' B basis = diag(ratios)
+        psi: Array = np.maximum(ratios, 0)
         back = basis.T @ within  # inverse of basis
         s, t = sums @ basis, basis.T @ total @ basis
         covariance = psi / (1 + n * psi)  # of y of every class given its vectors; diagonal
@@ -206,9 +208,18 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
         cross = y.T @ s
         between = (y.T @ y + np.diag(covariance.sum(0))) / len(sizes)
         within = (t - cross - cross.T + (n * y).T @ y + np.diag((n * covariance).sum(0))) / count
-        between, within = back.T @ between @ back, back.T @ within @ back + 1e-12 * floor
-        between, within = 0.5 * (between + between.T), 0.5 * (within + within.T)
+        between, within = back.T @ between @ back, back.T @ within @ back
+        between, within = 0.5 * (between + between.T), at_least(0.5 * (within + within.T), floor)
     return between, within, likelihoods
+
+
+def at_least(covariance: Array, floor: float) -> Array:
+    """The covariance, (d, d), with a variance of `floor` or more in every direction."""
+    variances, directions = np.linalg.eigh(covariance)
+    if variances[0] >= floor:
+        return covariance
+    raised: Array = (directions * np.maximum(variances, floor)) @ directions.T
+    return raised
 
 
 def adapt_plda(model: Plda, x: Array, within: float, between: float, mean_shift: float) -> Plda:

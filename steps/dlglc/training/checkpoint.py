@@ -1,5 +1,6 @@
 """checkpoint.pt: everything that a training needs to resume at any step with the same bits."""
 
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +61,11 @@ def save_checkpoint(
             "identity": identity,
         }
         save_tensors(contents, path)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a checkpoint, by which processes tell that they see the same file. 0 = there is none."""
+    return zlib.crc32(path.read_bytes()) if path.exists() else 0
 
 
 def identity_in(path: Path) -> str:

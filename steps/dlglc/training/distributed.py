@@ -15,6 +15,9 @@ from torch import nn
 
 from ..console import log
 from ..errors import RecipeError
+from ..precision import use_exact_products
+
+DRIVER = Path("/dev/nvidiactl")  # is there where the driver of an NVIDIA GPU is loaded
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -24,8 +27,10 @@ LAUNCH = "torchrun sets these variables for each process: start with torchrun, o
 class Processes:
     """The processes of a training, as torchrun starts them. Without torchrun there is one process.
 
+    On a GPU, products are in full float32 from now on (see precision.py).
+
     Args:
-        device: auto, cpu or cuda.
+        device: auto, cpu or cuda. auto takes the CPU if torch finds no GPU, and says so where a driver is loaded.
 
     Attributes:
         rank: number of this process, from 0.
@@ -33,21 +38,31 @@ class Processes:
         device: the device of this process.
 
     Raises:
-        RecipeError: a GPU is asked for, but torch finds none; the environment is not one that torchrun sets.
+        RecipeError: a GPU is asked for, but torch finds none, or fewer than processes on this machine;
+            the environment is not one that torchrun sets.
     """
 
     def __init__(self, device: str = "auto"):
         self.rank, self.world, local = read_places()
-        cuda = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
-        if cuda and not torch.cuda.is_available():
-            raise RecipeError("--device cuda: torch finds no GPU: check nvidia-smi, or pass --device cpu")
+        found = torch.cuda.is_available()
+        cuda = found if device == "auto" else device.startswith("cuda")
+        if cuda and not found:
+            raise RecipeError(f"--device cuda: torch finds no GPU: {gpu_remedy(cuda_failure())}, or pass --device cpu")
+        if device == "auto" and not found and DRIVER.exists():
+            log.warning("--device auto: this machine has a GPU, but the CPU is used: %s", gpu_remedy(cuda_failure()))
+        if cuda and local >= torch.cuda.device_count():
+            raise RecipeError(
+                f"process {local + 1} of this machine finds {torch.cuda.device_count()} GPUs: start as many processes "
+                "as there are GPUs (torchrun --nproc_per_node, run.sh --ngpu)"
+            )
         self.device = torch.device(f"cuda:{local}") if cuda else torch.device("cpu")
         if cuda:
             torch.cuda.set_device(self.device)
-            torch.set_float32_matmul_precision("high")  # TF32 for matrix products, as for convolutions
+            use_exact_products()
         if self.world > 1:
             try:
-                dist.init_process_group("nccl" if cuda else "gloo")
+                # With its device, NCCL connects now, and no later call has to guess which GPU is meant.
+                dist.init_process_group("nccl" if cuda else "gloo", device_id=self.device if cuda else None)
             except (RuntimeError, ValueError) as error:
                 raise RecipeError(
                     f"the processes of this training do not find each other: {error}: {LAUNCH}"
@@ -78,18 +93,33 @@ class Processes:
         dist.all_reduce(tensor, dist.ReduceOp.MAX)
         return int(tensor)
 
+    def agree(self, value: int) -> bool:
+        """True if every process has the value of the first one. Every process must call this."""
+        if self.world == 1:
+            return True
+        first = torch.tensor(value, device=self.device)
+        dist.broadcast(first, 0)
+        return self.maximum(int(int(first) != value)) == 0
+
     def wait(self) -> None:
         """Wait until every process has called this."""
         if self.world > 1:
             dist.barrier()
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Move a module to the device. With several processes, average its gradients (DistributedDataParallel)."""
+        """Move a module to the device. With several processes, average its gradients (DistributedDataParallel).
+
+        The first process saves the running statistics of batch norm. Synchronised ones are equal everywhere, and others
+        of the other processes are read by nobody. So no forward pass sends them (broadcast_buffers).
+        """
         module = self.synchronise(module.to(self.device))
         if self.world == 1:
             return module
         return nn.parallel.DistributedDataParallel(
-            module, device_ids=[self.device.index] if self.device.type == "cuda" else None
+            module,
+            device_ids=[self.device.index] if self.device.type == "cuda" else None,
+            broadcast_buffers=False,
+            gradient_as_bucket_view=True,  # gradients are not copied into the messages: they lie there
         )
 
     def synchronise(self, module: Module) -> Module:
@@ -112,6 +142,31 @@ class Processes:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(0)
+
+
+def cuda_failure() -> str:
+    """Torch's own words for why it finds no GPU. Empty if there are none."""
+    try:
+        torch.cuda.init()
+    except (AssertionError, RuntimeError) as error:
+        return str(error)
+    return ""
+
+
+def gpu_remedy(failure: str) -> str:
+    """What to do if torch finds no GPU.
+
+    Args:
+        failure: from cuda_failure.
+    """
+    if "not compiled" in failure:
+        return f"torch {torch.__version__} is a build for CPUs: install a build for CUDA of the same version"
+    if "too old" in failure:
+        return (
+            f"the NVIDIA driver is too old for torch {torch.__version__} with CUDA {torch.version.cuda}: update the "
+            f"driver, or install a build of torch for an older CUDA ({failure.splitlines()[0]})"
+        )
+    return "check nvidia-smi and CUDA_VISIBLE_DEVICES" + (f" ({failure.splitlines()[0]})" if failure else "")
 
 
 def read_places() -> tuple[int, int, int]:

@@ -87,3 +87,7 @@ class Metrics:
             shown = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in list(line.items())[1:])
             log.info("epoch %d of %d: %s, %.0f s left", line["epoch"], epochs, shown, seconds_left)
         return line
+
+    def before(self, epoch: int) -> list[dict[str, Any]]:
+        """The lines before an epoch (from 0)."""
+        return [json.loads(line) for line in self.lines[:epoch]]

@@ -1,6 +1,7 @@
 """One training from beginning to end: what both trainers do around the loop."""
 
 import random
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 
 from ..console import log
 from ..data.augment import Augmenter
-from ..data.crops import Crops, FeatureCrops
+from ..data.crops import AnyCrops
 from ..errors import RecipeError
 from ..files import write_text
 from ..locks import only_process
@@ -22,7 +23,7 @@ from .options import TrainingOptions
 from .task import State, Task
 from .trainer import Trainer
 
-RUN_FILES = ("model.pt", "checkpoint.pt", "metrics.jsonl")
+RUN_FILES = ("model.pt", "checkpoint.pt", "metrics.jsonl", "gate", "tensorboard")
 
 
 def open_augmenter(settings: AugmentSettings, options: TrainingOptions, sample_rate: int) -> Augmenter | None:
@@ -47,7 +48,7 @@ def train(
     settings: TrainingSettings,
     stamp: Stamp,
     seed: int,
-    crops: Crops | FeatureCrops,
+    crops: AnyCrops,
     make_task: Callable[[Processes], Task],
     save: Callable[[str, State], None],
 ) -> None:
@@ -70,6 +71,8 @@ def train(
     # Before the processes meet: if one is refused here, the others need not say that they have lost it.
     with only_process(options.out_dir, False, elsewhere) if first else nullcontext():
         processes = Processes(options.device)
+        if settings.input == "feats" and (options.noise or options.rirs):
+            log.warning("input: feats: --noise and --rirs are not used: only waveforms can be augmented (input: wav)")
         with explain_lost_process(options.out_dir, processes):
             if prepare_run(options, settings, stamp, processes):
                 set_seed(seed)
@@ -88,7 +91,8 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
         False when out_dir holds a finished model with the same settings.
 
     Raises:
-        RecipeError: out_dir holds a run with other or unknown settings, or a damaged model, and overwrite is off.
+        RecipeError: out_dir holds a run with other or unknown settings, or a damaged model, and overwrite is off; or
+            only some processes see its model.pt.
     """
     out_dir = options.out_dir
     finished = (out_dir / "model.pt").exists()
@@ -104,6 +108,8 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
     if problem and processes.first:
         discard(out_dir, (*RUN_FILES, stamp.path.name))
     processes.wait()
+    if not processes.agree(int(finished)):
+        raise RecipeError(f"{out_dir}: not every process sees its model.pt: every node must see the same folder")
     if finished and (trained_here or (out_dir / "checkpoint.pt").exists()):
         if processes.first and "outputs" not in (read_record(stamp.path) or {}):
             with suppress(PermissionError):  # the record was lost, or is from before the model
@@ -149,8 +155,10 @@ def find_conflict(out_dir: Path, stamp: Stamp) -> str:
 
 
 def discard(out_dir: Path, names: Iterable[str]) -> None:
-    """Remove the files of an earlier run."""
+    """Remove the files and folders of an earlier run."""
     for name in names:
+        if (out_dir / name).is_dir():
+            shutil.rmtree(out_dir / name)
         (out_dir / name).unlink(missing_ok=True)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..arrays import Array
+
 Figures = dict[str, Any]  # numbers and 0-dim tensors by name
 State = dict[str, torch.Tensor]  # an encoder's state dict
 
@@ -17,6 +19,10 @@ class Task:
     """
 
     module: nn.Module
+
+    def rate_factors(self) -> dict[nn.Parameter, float]:
+        """Factors of the learning rate, for parameters that do not have the factor 1."""
+        return {}
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint, besides the module.
@@ -52,6 +58,10 @@ class Task:
 
     def end_epoch(self, epoch: int) -> Figures:
         """Further figures for the epoch's line of metrics.jsonl."""
+        return {}
+
+    def histograms(self, epoch: int) -> dict[str, Array]:
+        """Values of an epoch (from 0) whose distributions TensorBoard shows, by name. Called after end_epoch."""
         return {}
 
     def final_state(self) -> State:

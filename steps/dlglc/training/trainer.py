@@ -12,11 +12,14 @@ from torch import nn
 
 from ..console import log
 from ..data.batches import Batches
-from ..data.crops import Batch, Crops, FeatureCrops
+from ..data.crops import AnyCrops, Batch
 from ..errors import RecipeError
+from ..precision import use_training_kernels
 from ..settings.schema import TrainingSettings
-from .checkpoint import Position, Sums, load_checkpoint, save_checkpoint
+from .checkpoint import Position, Sums, checksum, load_checkpoint, save_checkpoint
+from .copies import Copies
 from .distributed import Processes
+from .events import Events
 from .optimiser import build_optimiser, clip_each, learning_rate
 from .progress import Clock, Metrics
 from .task import Task
@@ -31,7 +34,7 @@ class Trainer:
     is a forward and a backward pass. More parts need less memory.
 
     A resumed run continues at the step of the last checkpoint. On a CPU it ends with the same bits as a run that was
-    never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl.
+    never interrupted. Each epoch adds a line to OUT_DIR/metrics.jsonl, and its figures to OUT_DIR/tensorboard.
 
     Args:
         task: loss and state.
@@ -46,7 +49,7 @@ class Trainer:
     def __init__(
         self,
         task: Task,
-        crops: Crops | FeatureCrops,
+        crops: AnyCrops,
         settings: TrainingSettings,
         out_dir: Path,
         processes: Processes,
@@ -56,9 +59,12 @@ class Trainer:
         self.identity = identity
         self.task, self.crops, self.settings, self.out_dir, self.processes = task, crops, settings, out_dir, processes
         self.device = processes.device
+        if self.device.type == "cuda":
+            use_training_kernels()
+        self.copies = Copies(self.device)
         self.batches = Batches(crops, settings.batch_size, processes.rank, processes.world, settings.accumulate)
         self.steps = self.batches.num_steps
-        self.optimiser = build_optimiser(task.module, settings.optimiser)
+        self.optimiser = build_optimiser(task.module, settings.optimiser, task.rate_factors())
         self.dtype = HALF[settings.precision]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.clock = Clock(max(1, settings.epochs * self.steps), max_hours)
@@ -73,7 +79,7 @@ class Trainer:
                 passed.
         """
         self.resume()
-        metrics = Metrics(self.out_dir, self.position.epoch)
+        metrics, events = Metrics(self.out_dir, self.position.epoch), None
         for epoch in range(self.position.epoch, self.settings.epochs):
             first_step = self.position.step
             self.clock.begin_epoch()
@@ -82,6 +88,9 @@ class Trainer:
             figures = self.epoch_figures(epoch, first_step)
             left = self.clock.seconds_left((epoch + 1) * self.steps)
             line = metrics.add(figures, self.settings.epochs, left, write=self.processes.first)
+            if self.processes.first:
+                events = events or Events(self.out_dir, metrics.before(epoch), self.task.histograms)
+                events.add(line)
             self.task.check_epoch(epoch, line)
             self.sums = {}
             self.checkpoint(Position(epoch + 1, 0))
@@ -128,12 +137,12 @@ class Trainer:
         settings = self.settings
         self.rate = learning_rate(settings.optimiser, epoch, settings.epochs, settings.batch_size)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate
+            group["lr"] = self.rate * group["factor"]
 
     def next_part(self, parts: Iterator[Batch]) -> Batch:
         """The next part of a batch, on the training device."""
         before = time.monotonic()
-        batch = {key: value.to(self.device, non_blocking=True) for key, value in next(parts).items()}
+        batch = self.copies(next(parts))
         self.clock.waited += time.monotonic() - before
         return batch
 
@@ -165,6 +174,8 @@ class Trainer:
             "utterances_per_second": len(self.crops.ids) * (1 - first_step / self.steps) / seconds,
             "data_wait": self.clock.waited / seconds,
         }
+        if self.processes.world > 1:
+            line["processes"] = self.processes.world
         if self.device.type == "cuda":
             line["gpu_gib"] = torch.cuda.max_memory_allocated(self.device) / 2**30
         return line
@@ -205,8 +216,17 @@ class Trainer:
         )
 
     def resume(self) -> None:
-        """Resume from the last checkpoint if there is one."""
+        """Resume from the last checkpoint if there is one.
+
+        Raises:
+            RecipeError: processes found different checkpoints. Their nodes do not see the same out_dir.
+        """
         path = self.out_dir / "checkpoint.pt"
+        if not self.processes.agree(checksum(path) if self.processes.world > 1 else 0):
+            raise RecipeError(
+                f"{path}: the processes of this training found different checkpoints: every node must see the same "
+                "folder; put it on a shared file system, and start again after its copies on single nodes are gone"
+            )
         if path.exists():
             parts = (self.task, self.optimiser, self.scaler)
             self.position, self.sums = load_checkpoint(path, *parts, self.processes, self.identity)

@@ -10,9 +10,13 @@ from .archives import crops, tables
 from .clustering import clusters, clusters_full, mixture
 from .encoding import dino, ecapa
 from .features import fbank, loading
+from .neighbours import neighbour
 from .plda import plda_score, plda_train
 from .trials import asnorm, cosine, rates
 
-DEFAULT = (fbank, crops, tables, loading, cosine, asnorm, plda_train, plda_score, rates, mixture, clusters, ecapa, dino)
+DEFAULT = (
+    *(fbank, crops, tables, loading, cosine, asnorm, plda_train, plda_score),
+    *(rates, mixture, clusters, ecapa, dino),
+)
 CASES = {case.__name__: case for case in DEFAULT}
-EXTRA = {"clusters_full": clusters_full}
+EXTRA = {"clusters_full": clusters_full, "neighbour": neighbour}  # these load the machine for minutes

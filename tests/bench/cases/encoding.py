@@ -1,15 +1,13 @@
 """Cases about training steps of the encoder."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from encoder_steps import WIDTHS, encoder_steps
+from encoder_steps import WIDTHS, StepsElsewhere, encoder_steps
 from layers import layer_by_layer
-from measure import ROOT, Peer, Timed, compare
+from measure import Peer, compare
 
 from dlglc.dino.head import DinoHead
 from dlglc.dino.loss import dino_loss, teacher_probabilities
@@ -18,45 +16,15 @@ from dlglc.encoders.ecapa_tdnn import EcapaTdnn
 
 def ecapa() -> None:
     """ECAPA-TDNN forward and backward, batch 32, in the recipe's environment and with malloc as it comes"""
+    untuned = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}  # without path.sh's
     for width, (_, frames) in WIDTHS.items():
         ours, layers, speechbrain = encoder_steps(width)
         peers = {"layer by layer (as WeSpeaker, 3D-Speaker)": Peer(layers, goal=1.25)}
         if width == "C=512":
             peers["SpeechBrain"] = Peer(speechbrain, goal=1.25)
-        with PlainMalloc(width) as plain:
+        with StepsElsewhere(width, "layers", untuned) as plain:
             peers["layer by layer, malloc as it comes"] = Peer(plain, goal=2)
             compare(f"ECAPA-TDNN {width}, 32 × {frames} frames, fwd + bwd", ours, peers)
-
-
-class PlainMalloc:
-    """The layer-by-layer form in a process without path.sh's settings of malloc. A call does one step.
-
-    Args:
-        width: a key of WIDTHS.
-    """
-
-    forks = False  # its memory is that of another process
-
-    def __init__(self, width: str):
-        self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/bench/encoder_steps.py"), width],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")},
-        )
-
-    def __enter__(self) -> "PlainMalloc":
-        return self
-
-    def __call__(self) -> Timed:
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return Timed(float(self.process.stdout.readline()))
-
-    def __exit__(self, *_: object) -> None:
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def dino() -> None:

@@ -4,6 +4,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from support import scripts
 from support.training import SMALL, dino_arguments, figures, lines, round_arguments, same_model
@@ -131,6 +132,13 @@ def test_a_killed_round_ends_with_the_same_bits_and_decisions(tiny, script, dino
         ):
             for key in ("decision", "target", "log_loss"):
                 np.testing.assert_array_equal(a[key], b[key])
+    seen = []
+    for name in ("whole", "cut"):
+        events = EventAccumulator(str(tmp_path / name / "tensorboard"), size_guidance={"histograms": 0})
+        events.Reload()
+        seen.append([(event.step, list(event.histogram_value.bucket)) for event in events.Histograms("log_loss")])
+    assert seen[0] == seen[1]
+    assert [step for step, _ in seen[0]] == [1, 2, 3, 4, 5]
 
 
 def test_stages_of_a_round_begin_when_the_config_says(tiny, script, dino, utt2cluster, tmp_path):
@@ -178,7 +186,15 @@ def test_features_from_an_ark_train_too(tiny, script, tmp_path):
         (data / name).write_text((tiny / "train" / name).read_text())
     (data / "feats.scp").write_text((tmp_path / "feats/feats.scp").read_text())
     script(
-        "steps/train_dino.py", data, tmp_path / "dino", "--set", *SMALL, "input=feats", "epochs=1", "average_epochs=1"
+        "steps/train_dino.py",
+        data,
+        tmp_path / "dino",
+        "--set",
+        *SMALL,
+        "input=feats",
+        "epochs=1",
+        "average_epochs=1",
+        "freeze_last_epochs=0",
     )
     script("steps/extract_embeddings.py", tmp_path / "dino/model.pt", data, tmp_path / "embeddings")
     assert len((tmp_path / "embeddings/embedding.scp").read_text().splitlines()) == 24
@@ -224,5 +240,6 @@ def test_truth_is_opened_by_the_reports_alone(root):
     """utt2spk.truth is named by what only reports, and by the preparation, which writes it."""
     users = {p.name for p in (root / "steps").rglob("*.py") if "truth" in p.read_text()}
     reports = {"cluster_quality.py", "gate_quality.py", "quality.py", "compute_metrics.py", "compare_systems.py"}
+    reports |= {"make_report.py", "diagnose.py", "truth.py", "experiment.py", "gates.py", "listening.py", "maps.py"}
     preparation = {"tables.py", "finishing.py", "finish_data.py"}
     assert users <= reports | preparation

@@ -116,7 +116,8 @@ def test_a_lost_node(slurm, tiny, whole, tmp_path):
 
 
 def test_a_training_over_two_nodes(slurm, tiny, tmp_path):
-    words = ["srun", "torchrun", "--nnodes=2", "--nproc_per_node=1", "--rdzv_backend=c10d", "--rdzv_id=$SLURM_JOB_ID",
+    words = ["srun", "--cpus-per-task=1", "utils/torchrun_node.sh", "--nnodes=2", "--nproc_per_node=1",
+             "--rdzv_backend=c10d", "--rdzv_id=$SLURM_JOB_ID",
              "--rdzv_endpoint=$MASTER_ADDR:$MASTER_PORT", "steps/train_dino.py"]  # fmt: skip
     process = slurm.start("queue.pl", "--num-nodes", "2", "--mem", "2G", tmp_path / "nodes/log/train.log", *words,
                           *dino_arguments(tiny, tmp_path / "nodes"))  # fmt: skip
@@ -133,13 +134,17 @@ def test_the_recipe_gives_the_same_through_slurm(slurm, finished, tmp_path):
     shutil.rmtree(there / "exp")
     for made in there.glob("data/mini/*/feats.scp"):
         made.unlink()
-    words = ["--stage", "2", "--stop-stage", "6", "--corpus-dir", "small", "--rounds", "1", "--nj", "2"]
-    run(there, *words, "--cmd", "utils/queue.pl --mem 2G", env={**slurm.env, **ENVIRONMENT})
+    for words in (
+        ["--stage", "2", "--stop-stage", "2", "--nj", "2"],
+        ["--stage", "3", "--stop-stage", "6", "--nj", "1"],
+    ):
+        words += ["--corpus-dir", "small", "--rounds", "1", "--ngpu", "0", "--cmd", "utils/queue.pl --mem 2G"]
+        run(there, *words, env={**slurm.env, **ENVIRONMENT})
     assert "# SLURM_JOB_ID=" in (there / "exp/mini/round1/log/train.log").read_text()
     for model in ("untrained", "dino", "round1"):
         assert same_model(tree / f"exp/mini/{model}/model.pt", there / f"exp/mini/{model}/model.pt")
     wanted = ["data/mini/*/feats.scp", "exp/mini/*/clusters/utt2cluster", "exp/mini/*/scores/[!.]*"]  # no records
     files = [path.relative_to(there) for pattern in wanted for path in there.glob(pattern)]
-    assert len(files) == 2 + 3 + 2 * 2 * 10
+    assert len(files) == 2 + 3 + 2 * 10
     for file in files:
         assert (tree / file).read_bytes() == (there / file).read_bytes(), file

@@ -60,3 +60,9 @@ def test_the_curve_is_highest_near_the_number_of_speakers(capsys):
 def test_a_proposal_for_the_setting_zero():
     proposal = propose_num_clusters(speakers(), load_settings(ClusterSettings), 0, "cpu")
     assert 32 <= proposal <= 64
+
+
+@pytest.mark.parametrize("count", [20, 40, 90])
+def test_merged_clusters_are_best_near_the_number_of_speakers(count):
+    settings = load_settings(ClusterSettings, None, ["num_clusters=0", "ahc_share=0.4", "whiten=0.25"])
+    assert propose_num_clusters(speakers(count, 10), settings, 0, "cpu") == pytest.approx(count, rel=0.13)

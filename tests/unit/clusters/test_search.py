@@ -5,7 +5,7 @@ import pytest
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from dlglc.clusters.search import cluster_embeddings, merge, size_warnings, summarise_partition
+from dlglc.clusters.search import cluster_embeddings, count_starts, merge, size_warnings, summarise_partition
 from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
 from dlglc.settings.schema import ClusterSettings
@@ -60,15 +60,27 @@ def test_labels_belong_to_the_centroids_in_the_space_that_was_clustered(words):
         np.testing.assert_array_equal(found.labels, distances.argmin(1))
 
 
-def test_centroids_are_merged_to_the_number_that_is_wanted():
+@pytest.mark.parametrize("word", ["ahc_from=60", "ahc_share=0.2"])
+def test_centroids_are_merged_to_the_number_that_is_wanted(word):
     x, truth = speakers()
-    found = cluster_embeddings(x, settings("num_clusters=20", "ahc_from=60"), 0)
+    found = cluster_embeddings(x, settings("num_clusters=20", word), 0)
     assert sorted(set(found.labels)) == list(range(20))
     assert adjusted_rand_score(truth, found.labels) > 0.95
     unit = unit_length(x - x.mean(0))
     means = unit_length(np.stack([unit[found.labels == c].mean(0) for c in range(20)]))
     np.testing.assert_allclose(found.centroids, means, atol=1e-5)
     assert found.objective == pytest.approx(np.mean((unit * means[found.labels]).sum(1)), abs=1e-5)
+
+
+def test_the_number_of_centroids_before_merging():
+    for words, utterances, expected in (
+        (["num_clusters=20"], 1000, 20),
+        (["num_clusters=20", "ahc_from=60"], 1000, 60),
+        (["num_clusters=20", "ahc_share=0.3"], 1000, 300),
+        (["num_clusters=20", "ahc_share=0.3"], 50, 20),
+        (["num_clusters=20", "ahc_share=0.3"], 1_000_000, 20_000),
+    ):
+        assert count_starts(settings(*words), utterances) == expected
 
 
 def test_a_seed_repeats_and_another_differs():

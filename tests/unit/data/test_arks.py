@@ -6,7 +6,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from dlglc.data.arks import StoredArray, read_embeddings, write_embeddings
+from dlglc.data.arks import StoredArray, read_embeddings, read_some, write_embeddings
 from dlglc.errors import RecipeError
 
 
@@ -78,3 +78,15 @@ def test_embeddings_there_and_back_and_what_is_wrong_with_them(tmp_path, write_a
     scp.write_text(f"m {empty}\n")
     with pytest.raises(RecipeError, match=r"embedding\.scp:1: m has shape \(5, 7\), expected \(D,\)"):
         read_embeddings(scp)
+
+
+def test_a_few_embeddings_of_many(tmp_path):
+    ids = [f"u{number}" for number in range(9)]
+    scp = write_embeddings(tmp_path, ids, np.arange(27).reshape(9, 3))
+    names, points = read_some(scp, lambda ids: np.array([1, len(ids) - 1]))
+    assert names == ["u1", "u8"]
+    np.testing.assert_array_equal(points, np.array([[3, 4, 5], [24, 25, 26]], "f4"))
+    gone = write_embeddings(tmp_path / "gone", ids, np.zeros((9, 3)))
+    (tmp_path / "gone/embedding.ark").unlink()
+    with pytest.raises(RecipeError, match=r"embedding\.scp:2: cannot read .*extract the embeddings again"):
+        read_some(gone, lambda ids: np.array([1]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dlglc.data.audio import Recordings, float_to_int16, packed_length, packed_wav, read_crops
+from dlglc.data.audio import KeptRecordings, Recordings, float_to_int16, packed_length, packed_wav, read_crops
 from dlglc.data.tables import write_data_dir, write_table
 from dlglc.errors import RecipeError
 
@@ -128,3 +128,12 @@ def test_crops_begin_where_they_are_placed_and_short_recordings_repeat(tmp_path,
     for crop, place in zip(crops, places_of_crops):
         start = int(place * max(12001 - len(crop) + 1, 1))
         np.testing.assert_array_equal(crop, np.resize(NOISE[start : start + len(crop)], len(crop)))
+
+
+def test_recordings_in_memory_are_those_of_the_files(tmp_path, places):
+    folder = data_dir(tmp_path, places["a.flac"], places["ark"])
+    files, kept = Recordings(folder), KeptRecordings(folder)
+    for i in range(2):
+        for start, num in ((0, None), (5, 100), (11_990, 100), (13_000, 10), (7, None)):
+            np.testing.assert_array_equal(kept.read(i, start, num), files.read(i, start, num))
+    assert set(kept.kept) == {0, 1}

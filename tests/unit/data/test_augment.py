@@ -5,7 +5,9 @@ import pytest
 import soundfile
 import torch
 
-from dlglc.data.augment import Augmenter, fast_length, fft_convolve
+from dlglc.data import augment
+from dlglc.data.audio import KeptRecordings, Recordings
+from dlglc.data.augment import Augmenter, fast_length
 from dlglc.data.tables import write_data_dir
 from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
@@ -62,11 +64,45 @@ def test_reverberation_against_numpy_and_responses_loaded_where_applied(crops, t
     np.testing.assert_array_equal(ours[0].numpy(), waves[0].astype(np.float32))
 
 
-def test_convolution_against_numpy():
-    rng = np.random.default_rng(0)
-    wave, response = rng.standard_normal(1000), rng.standard_normal(130)
-    ours = fft_convolve(torch.from_numpy(wave)[None], torch.from_numpy(response)[None])[0]
-    np.testing.assert_allclose(ours.numpy(), np.convolve(wave, response)[:1000], atol=1e-9)
+def test_spectra_are_kept_where_they_are_small_and_change_nothing(crops, monkeypatch):
+    batch = crops.batch(0, np.arange(24))
+    found = []
+    for most in (augment.SPECTRA_BYTES, 0):
+        monkeypatch.setattr(augment, "SPECTRA_BYTES", most)
+        crops.augmenter.spectra.clear()
+        for v in (0, 1, 0):
+            plan = {key: batch[f"{key}{v}"] for key in augment.PLAN}
+            assert len(plan["rir_row"]) > 0
+            found.append(crops.augmenter.apply(batch[f"wave{v}"], plan))
+        assert len(crops.augmenter.spectra) == (2 if most else 0)
+    for kept, anew in zip(found[:3], found[3:]):
+        torch.testing.assert_close(kept, anew, rtol=1e-6, atol=1e-3)
+
+
+def test_noise_is_the_same_from_memory_and_from_files(tiny, monkeypatch):
+    found = {}
+    for most, kind in ((augment.KEPT_SAMPLES, KeptRecordings), (0, Recordings)):
+        monkeypatch.setattr(augment, "KEPT_SAMPLES", most)
+        source = augmenter(tiny, "probability=1", "reverb_share=0")
+        assert type(source.noises) is kind
+        rng = np.random.default_rng(0)
+        found[most] = [source.draw(rng, samples) for samples in (160, 16_000, 16_000, 900_000) for _ in range(20)]
+    for kept, read in zip(*found.values()):
+        assert kept[:2] == read[:2]
+        np.testing.assert_array_equal(kept[2], read[2])
+
+
+def test_a_plan_is_applied_to_a_copy(crops):
+    batch = crops.batch(0, np.arange(24))
+    plan = {key: batch[f"{key}0"] for key in augment.PLAN}
+    before = batch["wave0"].clone()
+    whole, wide = crops.augmenter.apply(batch["wave0"], plan), before.float()
+    assert whole.dtype == torch.float32
+    assert torch.equal(crops.augmenter.apply(wide, plan), whole)
+    assert torch.equal(batch["wave0"], before) and torch.equal(wide, before.float())
+
+
+def test_lengths_of_ffts_are_fast():
     for n in (1, 7, 1129, 40959, 44799):
         size = fast_length(n)
         assert n <= size < 1.2 * n + 1

@@ -1,16 +1,19 @@
 """Batches: each utterance once, the same for one process and for several."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
+from dlglc.data.augment import PLAN
 from dlglc.data.batches import Batches
 from dlglc.data.crops import Crops
 from dlglc.errors import RecipeError
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-@pytest.mark.parametrize("batch_size", [5, 7, 24, 100])
+@pytest.mark.parametrize("batch_size", [6, 7, 24, 100])
 def test_every_utterance_once_an_epoch_and_batches_within_one(crops, batch_size, world):
     ranks = [Batches(crops, batch_size, rank, world) for rank in range(world)]
     for epoch in (0, 1):
@@ -68,3 +71,15 @@ def test_reading_ahead_in_a_process_gives_the_same_batches(crops):
         assert one.keys() == other.keys()
         for key in one:
             torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
+
+
+def test_reading_processes_may_be_started_afresh(crops):
+    """From Python 3.14 on, a reading process gets the batches in a pickle. The impulse responses stay behind."""
+    batches = Batches(crops, 9)
+    plan = crops.batch(0, np.arange(24))
+    crops.augmenter.apply(plan["wave0"].float(), {key: plan[f"{key}0"] for key in PLAN})
+    assert crops.augmenter.bank is not None
+    sent = pickle.loads(pickle.dumps(batches))
+    assert sent.crops.augmenter.bank is None and crops.augmenter.bank is not None
+    for here, there in zip(batches, sent, strict=True):
+        assert here.keys() == there.keys() and all(torch.equal(here[key], there[key]) for key in here)

@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from dlglc.data.augment import Augmenter
-from dlglc.data.crops import Crops, FeatureCrops, open_crops
+from dlglc.data.crops import Crops, FeatureCrops, SomeCrops, open_crops
 from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings
@@ -124,3 +124,20 @@ def test_the_setting_input_decides_what_is_read(tiny, fbank, tmp_path, write_ark
     assert {k: tuple(v.shape) for k, v in batch.items() if k != "index"} == (
         {"wave0": (4, fbank.num_samples(30))} if inputs == "wav" else {"feats0": (4, 30, 80)}
     )
+
+
+def test_crops_of_hidden_frames_count_their_stride(tmp_path, fbank, write_ark):
+    write_ark(tmp_path, {"a": np.zeros((60, 12), "f4")})
+    (tmp_path / "feats.scp").rename(tmp_path / "hidden.scp")
+    crops = FeatureCrops(tmp_path, fbank, [(1, 0.5)], 0, hidden=(2, 12))
+    assert crops.batch(0, np.array([0]))["feats0"].shape == (1, 25, 12)
+
+
+def test_some_utterances_have_the_crops_that_they_have_among_all(tmp_path, fbank, write_ark):
+    write_ark(tmp_path, {f"u{i}": np.random.default_rng(i).standard_normal((60, 80)) for i in range(6)})
+    every = FeatureCrops(tmp_path, fbank, [(1, 0.3)], 5)
+    some = SomeCrops(every, np.array([4, 1, 2]))
+    assert some.ids == ["u4", "u1", "u2"]
+    batch = some.batch(3, np.array([2, 0]))
+    assert batch["index"].tolist() == [2, 0]
+    torch.testing.assert_close(batch["feats0"], every.batch(3, np.array([2, 4]))["feats0"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlglc.data.cutting import FRAME, PAD, RATE, STRETCH, Cutter
+from dlglc.data.cutting import FRAME, PAD, RATE, STRETCH, Cutter, speech_probabilities
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,6 @@ def test_silence_has_no_utterance(cutter):
 
 def test_a_probability_for_each_frame_over_stretches(cutter):
     noise = np.random.default_rng(0).normal(0, 0.1, STRETCH + 1000).astype(np.float32)
-    found = cutter.probabilities(noise)
+    found = speech_probabilities(cutter.detector, noise)
     assert len(found) == -(-len(noise) // FRAME)
     assert ((found >= 0) & (found <= 1)).all()

@@ -13,13 +13,13 @@ from dlglc.settings.schema import FbankSettings
 knf = pytest.importorskip("kaldi_native_fbank")
 
 
-def reference(samples, window, bins=80):
+def reference(samples, window, bins=80, scale=1.0):
     options = knf.FbankOptions()
     options.frame_opts.dither = 0
     options.frame_opts.window_type = window
     options.mel_opts.num_bins = bins
     fbank = knf.OnlineFbank(options)
-    fbank.accept_waveform(16000, samples.astype(np.float32).tolist())
+    fbank.accept_waveform(16000, (samples * np.float32(scale)).tolist())
     fbank.input_finished()
     return np.stack([fbank.get_frame(i) for i in range(fbank.num_frames_ready)])
 
@@ -69,3 +69,16 @@ def test_impossible_settings_are_named():
         Fbank(load_settings(FbankSettings, None, ["window=hanning"]))
     with pytest.raises(RecipeError, match="num_mel_bins"):
         Fbank(load_settings(FbankSettings, None, ["num_mel_bins=200"]))
+
+
+def test_near_silence_ends_at_the_floor_of_the_full_scale():
+    """Samples of a few steps: with a full scale of 1 their energies are below the floor, in int16 range above it."""
+    samples = np.random.default_rng(2).integers(-2, 3, 8000).astype(np.int16)
+    found = []
+    for scale in (32768, 1):
+        fbank = Fbank(load_settings(FbankSettings, None, [f"full_scale={scale}"]))
+        found.append(fbank(torch.from_numpy(samples)[None])[0].numpy())
+        np.testing.assert_allclose(found[-1], reference(samples, "povey", scale=scale / 32768), atol=2e-3)
+    floor = np.log(np.finfo(np.float32).eps)
+    assert found[0].min() > floor + 1
+    assert (found[1] <= floor + 1e-5).mean() > 0.5

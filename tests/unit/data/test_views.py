@@ -32,3 +32,8 @@ def test_features_from_an_ark_are_taken_as_they_are(fbank):
     for augmented in (True, False):
         view = Views(fbank, None)({"feats0": feats}, 0, augmented)
         torch.testing.assert_close(view, feats - feats.mean(1, keepdim=True))
+
+
+def test_hidden_frames_are_taken_with_their_mean(fbank):
+    frames = torch.randn(4, 20, 12) + 3
+    assert torch.equal(Views(fbank, None, hidden=True)({"feats0": frames}, 0), frames)

@@ -7,12 +7,11 @@ import torch
 
 from dlglc.data.views import Views
 from dlglc.dino.loss import cosine_consistency, dino_loss, teacher_probabilities
-from dlglc.dino.task import Dino, warm_start
+from dlglc.dino.task import Dino
 from dlglc.encoders import build_encoder
-from dlglc.encoders.models import save_model
 from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
-from dlglc.settings.schema import DinoSettings, FbankSettings
+from dlglc.settings.schema import DinoSettings
 
 SMALL = [
     *("epochs=4", "batch_size=6", "average_epochs=2", "freeze_last_epochs=1", "optimiser.warmup_epochs=1"),
@@ -155,20 +154,3 @@ def test_a_collapse_may_only_be_said(make, caplog):
     with caplog.at_level("INFO"):
         make("on_collapse=warn").check_epoch(1, COLLAPSED)
     assert "collapse: " in caplog.text
-
-
-def test_a_warm_start_takes_the_weights_of_the_same_encoder_only(tmp_path):
-    fbank, encoder = load_settings(FbankSettings), settings().encoder
-    torch.manual_seed(1)
-    trained = build_encoder(encoder, 80)
-    save_model(tmp_path / "model.pt", encoder, fbank, trained.state_dict(), "wav")
-    student = build_encoder(encoder, 80)
-    warm_start(student, tmp_path / "model.pt", encoder, fbank)
-    for name, value in trained.state_dict().items():
-        assert torch.equal(value, student.state_dict()[name])
-    wider = settings("encoder.channels=4").encoder
-    with pytest.raises(RecipeError, match=r"model\.pt: .*encoder.* has channels 2, here 4"):
-        warm_start(build_encoder(wider, 80), tmp_path / "model.pt", wider, fbank)
-    other = load_settings(FbankSettings, None, ["low_freq=40"])
-    with pytest.raises(RecipeError, match=r"model\.pt: .*fbank.* has low_freq 20\.0, here 40\.0"):
-        warm_start(student, tmp_path / "model.pt", encoder, other)

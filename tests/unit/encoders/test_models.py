@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlglc.encoders import build_encoder
-from dlglc.encoders.models import load_model, save_model
+from dlglc.encoders.models import load_model, save_model, warm_start
 from dlglc.errors import RecipeError
 from dlglc.files import load_tensors, save_tensors
 from dlglc.settings import load_settings
@@ -65,3 +65,24 @@ def test_settings_that_nobody_knows_are_named(model, section, key, value, words)
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(RecipeError, match=r"model\.pt: no such model"):
         load_model(tmp_path / "model.pt")
+
+
+def test_a_model_of_version_0_2_takes_int16_samples(model):
+    contents = load_tensors(model[1])
+    del contents["fbank"]["full_scale"]
+    save_tensors(contents, model[1])
+    assert load_model(model[1]).fbank_settings == FBANK
+
+
+def test_a_warm_start_takes_the_weights_of_the_same_encoder_only(model):
+    trained, path = model
+    student = build_encoder(ENCODER, 40)
+    warm_start(student, path, ENCODER, FBANK)
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, student.state_dict()[name])
+    wider = load_settings(DinoSettings, None, [*SMALL, "encoder.channels=4"]).encoder
+    with pytest.raises(RecipeError, match=r"model\.pt: .*encoder.* has channels 2, here 4"):
+        warm_start(build_encoder(wider, 40), path, wider, FBANK)
+    other = load_settings(FbankSettings, None, ["num_mel_bins=40", "low_freq=40"])
+    with pytest.raises(RecipeError, match=r"model\.pt: .*fbank.* has low_freq 20\.0, here 40\.0"):
+        warm_start(student, path, ENCODER, other)

@@ -10,6 +10,7 @@ from dlglc.extras.bootstrap import bootstrap, interval
 from dlglc.reports.comparison import (
     Evaluation,
     comparison_rows,
+    conditions_section,
     differences,
     gate_cell,
     mean_and_deviation,
@@ -17,6 +18,7 @@ from dlglc.reports.comparison import (
     read_experiments,
     student_interval,
 )
+from dlglc.reports.conditions import ACROSS, WITHIN, TrialList
 from dlglc.scoring.metrics import roc
 
 SYSTEMS = ["untrained", "dino", "a1", "a2", "b1", "b2"]
@@ -108,6 +110,19 @@ def test_the_table_of_all_systems(seeds):
     assert row[-3:] == ["80 (90)", "10 (20 → 70)", "3"]
     assert cells(table)["b2"][0] == "5.00"
     assert cells(table)["dino"][-3:-1] == ["–", "–"]
+
+
+def test_error_rates_by_what_the_trials_ask(seeds):
+    lists = [TrialList("trials", ACROSS), TrialList("trials_within", WITHIN)]
+    assert conditions_section(read_experiments(seeds), list(EERS), lists) == []  # one list is scored
+    (seeds[1] / "a1/scores/cosine_within.json").write_text(json.dumps({"eer": 2.5, "mindcf_0.05": 0.1}))
+    found = read_experiments(seeds)
+    words, table = conditions_section(found, list(EERS), lists)
+    assert "across sessions (trials)" in words and "Not measured: across books." in words
+    assert cells(table)["a1"] == ["cosine", "8.00 ± 1.00", "2.50"]
+    assert cells(table)["b2"] == ["cosine", "5.00", "–"]
+    assert cells(overview(found, list(EERS), "_within"))["a1"][0] == "2.50"
+    assert list(cells(overview(found, list(EERS), "_within"))) == ["a1"]
 
 
 def test_means_leave_out_what_is_missing():

@@ -5,7 +5,10 @@ import json
 import pytest
 
 from dlglc.errors import RecipeError
+from dlglc.provenance import Stamp
 from dlglc.reports.pages import comparison_page, dino_page, experiment_page
+from dlglc.reports.staleness import reasons
+from dlglc.scoring.trials import stamp_of_scores
 from dlglc.settings import load_settings, save_settings
 from dlglc.settings.schema import DinoSettings
 
@@ -41,6 +44,20 @@ def test_the_page_of_an_experiment(exp_dir, tmp_path):
         *[("untrained", "cosine"), ("dino", "cosine"), ("dino", "plda_hard")]
     ]
     assert records[2]["trials"] == f"{tmp_path}/data/eval/trials_hard"
+
+
+def test_a_page_whose_scores_are_all_stale_says_so(exp_dir, tmp_path):
+    for path in exp_dir.glob("*/scores/*.json"):
+        (tmp_path / "input").write_text("old")
+        Stamp(stamp_of_scores(path.with_suffix("")), {}, [tmp_path / "input"]).write()
+    (tmp_path / "input").write_text("new")
+    reasons.cache_clear()
+    experiment_page(exp_dir, None)
+    page = (exp_dir / "RESULTS.md").read_text()
+    assert page.count("input has changed") == 3
+    assert "| dino |" not in page
+    assert json.loads((exp_dir / "results.json").read_text()) == []
+    assert "input has changed" in (exp_dir / "report.html").read_text()
 
 
 def test_an_experiment_without_anything_is_named(tmp_path):

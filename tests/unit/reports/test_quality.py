@@ -47,7 +47,8 @@ def test_a_gate_by_hand(tmp_path):
         7: ([KEPT, DROPPED, CORRECTED, CORRECTED, KEPT, DROPPED], [0, 1, 1, 0, 1, 0]),
     }
     for epoch, (decision, target) in epochs.items():
-        np.savez(tmp_path / f"epoch{epoch:02d}.npz", decision=np.array(decision, np.int8), target=np.array(target))
+        arrays = {"decision": np.array(decision, np.int8), "target": np.array(target)}
+        np.savez(tmp_path / f"epoch{epoch:02d}.npz", **arrays, log_loss=np.zeros(6), rows=np.arange(6))
     first, last = gate_quality(tmp_path, clusters, truth)
     assert first == {
         **{"epoch": 2, "labels_right": 0.6667, "kept": 1.0, "kept_right": 0.6667},
@@ -64,3 +65,11 @@ def test_a_gate_by_hand(tmp_path):
 
 def test_a_round_without_a_gate_has_no_lines(tmp_path):
     assert gate_quality(tmp_path / "gate", ["a"], ["x"]) == []
+
+
+def test_utterances_that_were_held_out_do_not_count(tmp_path):
+    """a and b are of one speaker each; the third utterance, in a wrong cluster, is held out."""
+    decision, target = np.array([KEPT, DROPPED], np.int8), np.array([0, 1])
+    np.savez(tmp_path / "epoch01.npz", decision=decision, target=target, rows=np.array([0, 3]))
+    [line] = gate_quality(tmp_path, ["0", "0", "0", "1"], ["a", "a", "b", "b"])
+    assert (line["labels_right"], line["kept"], line["kept_right"], line["dropped"]) == (1.0, 0.5, 1.0, 0.5)

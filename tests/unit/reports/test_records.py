@@ -1,19 +1,30 @@
 """The records of an experiment directory: order of systems and back-ends, and what is there of each."""
 
 import json
+import os
 
 import pytest
 
 from dlglc.errors import RecipeError
+from dlglc.provenance import Stamp
 from dlglc.reports.records import (
     describe_origin,
     read_experiment,
     read_json,
     read_lines,
     score_order,
+    stale_scores,
     systems_of,
     variant_and_round,
 )
+from dlglc.reports.staleness import reasons
+from dlglc.scoring.trials import stamp_of_scores
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    """What was found of a file is kept while a report is made, not from one to the next."""
+    reasons.cache_clear()
 
 
 def write(path, *values):
@@ -89,3 +100,48 @@ def test_files_that_are_not_there_are_empty(tmp_path):
 
 def test_the_origin_names_code_and_machine():
     assert describe_origin().startswith("Made with ") and " cores, " in describe_origin()
+
+
+@pytest.fixture
+def rescored(tmp_path):
+    """A system with scores, clusters, and PLDA of these clusters."""
+    system = tmp_path / "round1"
+    for backend in ("cosine", "plda"):
+        write(system / f"scores/{backend}.json", {"eer": 4.5})
+        (system / f"scores/{backend}").write_text("a b 1\n")
+    for name in ("train/embedding.scp", "clusters/utt2cluster", "plda.npz"):
+        (system / name).parent.mkdir(exist_ok=True)
+        (system / name).write_text(name)
+    write(system / "clusters/quality.json", {"nmi": 0.9, "purity": 0.8, "num_clusters": 7})
+    Stamp(system / "clusters/stamp.json", {}, [system / "train/embedding.scp"]).write()
+    Stamp(system / "plda.json", {}, [system / "train/embedding.scp", system / "clusters/utt2cluster"]).write()
+    Stamp(stamp_of_scores(system / "scores/cosine"), {}, [system / "train/embedding.scp"]).write()
+    Stamp(stamp_of_scores(system / "scores/plda"), {}, [system / "plda.npz"]).write()
+    return system
+
+
+def shown(system):
+    """Back-end and NMI of each record; and what is left out."""
+    reasons.cache_clear()
+    records = read_experiment(system.parent)
+    return [(record["backend"], record["nmi"]) for record in records], list(stale_scores(system.parent))
+
+
+def test_scores_of_older_clusters_are_never_beside_newer_ones(rescored):
+    assert shown(rescored) == ([("cosine", 0.9), ("plda", 0.9)], [])
+    (rescored / "clusters/utt2cluster").write_text("clustered again")  # with other settings, say
+    write(rescored / "clusters/quality.json", {"nmi": 0.95})
+    assert shown(rescored) == ([("cosine", 0.95)], ["round1 plda"])
+    assert stale_scores(rescored.parent)["round1 plda"] == f"{rescored}/clusters/utt2cluster has changed"
+
+
+def test_figures_of_older_clusters_are_never_beside_newer_scores(rescored):
+    (rescored / "train/embedding.scp").write_text("embedded again")
+    Stamp(stamp_of_scores(rescored / "scores/cosine"), {}, [rescored / "train/embedding.scp"]).write()
+    assert shown(rescored) == ([("cosine", None)], ["round1 plda"])
+
+
+def test_a_quality_that_is_older_than_its_clusters_is_not_shown(rescored):
+    later = (rescored / "clusters/quality.json").stat().st_mtime + 5
+    os.utime(rescored / "clusters/utt2cluster", (later, later))
+    assert shown(rescored) == ([("cosine", None), ("plda", None)], [])

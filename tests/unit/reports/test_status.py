@@ -6,7 +6,8 @@ import time
 import pytest
 
 from dlglc.provenance import Stamp
-from dlglc.reports.status import RECENT, changed_settings, last_line, reasons, status
+from dlglc.reports.staleness import reasons
+from dlglc.reports.status import RECENT, changed_settings, last_line, status
 
 SETTINGS = {"dino": {"epochs": 3, "head": {"outputs": 8}}, "fbank": {"num_mel_bins": 80}}
 
@@ -103,6 +104,12 @@ def test_a_training_under_way_is_running_until_its_log_stands_still(world):
 def test_a_model_that_was_put_there_is_done(tmp_path):
     write(tmp_path / "exp/dino/model.pt", "put there")
     assert states((tmp_path / "exp", tmp_path / "data"), systems=["dino"])["dino"] == (3, "done")
+
+
+def test_an_imported_encoder_is_of_stage_3(tmp_path):
+    write(tmp_path / "exp/start/model.pt", "weights")
+    found = states((tmp_path / "exp", tmp_path / "data"), systems=("start", "round1"))
+    assert (found["start"], found["clusters of start"]) == ((3, "done"), (4, "waiting"))
 
 
 def test_a_report_is_stale_when_something_is_newer(world):

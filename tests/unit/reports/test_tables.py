@@ -4,7 +4,11 @@ import json
 
 import pytest
 
-from dlglc.reports.tables import describe_data, results_table, training_section, trial_list
+from dlglc.provenance import Stamp
+from dlglc.reports.conditions import ACROSS, MIXED, WITHIN, TrialList
+from dlglc.reports.staleness import reasons
+from dlglc.reports.tables import describe_data, left_out, results_table, training_section, trial_list
+from dlglc.scoring.trials import stamp_of_scores
 from dlglc.settings import load_settings, save_settings
 from dlglc.settings.schema import DlglcSettings
 
@@ -23,6 +27,20 @@ def test_the_headline_table():
     record |= {"nmi": 0.9, "purity": None, "epochs": 3, "train_seconds": 12.6}
     assert results_table([record]).splitlines()[2:] == [
         "| dino | plda | 9.88 | 0.500 | 1.000 | 0.900 | – | 3 | 13 |",
+    ]
+
+
+def test_lists_that_ask_of_sessions_are_columns():
+    common = {"mindcf_0.01": 0.5, "mindcf_0.05": 1.0, "nmi": None, "purity": None, "epochs": 3, "train_seconds": 1.0}
+    eers = {"cosine": 9.0, "cosine_within": 3.0, "cosine_hard": 20.0, "plda": 8.0}
+    records = [{"system": "dino", "backend": backend, "eer": eer, **common} for backend, eer in eers.items()]
+    lists = [TrialList("trials", ACROSS), TrialList("trials_hard", MIXED), TrialList("trials_within", WITHIN)]
+    head, _, *rows = results_table(records, lists).splitlines()
+    assert head.startswith("| system | back-end | EER % across sessions | EER % within a session | minDCF 0.01 |")
+    assert [row.split(" | ")[1:4] for row in rows] == [
+        ["cosine", "9.00", "3.00"],
+        ["cosine_hard", "20.00", "–"],
+        ["plda", "8.00", "–"],
     ]
 
 
@@ -70,3 +88,18 @@ def test_the_data_in_a_sentence(tmp_path):
     said = describe_data(tmp_path)
     assert "2 utterances (1.50 h)" in said
     assert "2 in trials, 1 in trials_hard" in said
+
+
+def test_what_is_left_out_is_said_with_its_reason(tmp_path):
+    assert left_out(tmp_path) == []
+    scores = tmp_path / "exp/dino/scores"
+    scores.mkdir(parents=True)
+    (scores / "plda.json").write_text("{}")
+    (tmp_path / "plda.npz").write_text("old")
+    Stamp(stamp_of_scores(scores / "plda"), {}, [tmp_path / "plda.npz"]).write()
+    assert left_out(tmp_path / "exp") == []
+    reasons.cache_clear()
+    (tmp_path / "plda.npz").write_text("new")
+    title, lines = left_out(tmp_path / "exp")
+    assert title.startswith("Left out, because ")
+    assert lines == f"- dino plda: {tmp_path}/plda.npz has changed"

@@ -45,5 +45,5 @@ def test_class_weights_are_mean_directions(tmp_path):
 
 def test_embeddings_of_other_utterances_are_named(tmp_path):
     scp = write_embeddings(tmp_path, ["a", "b"], np.eye(2))
-    with pytest.raises(RecipeError, match=r"embedding\.scp: its ids .*: extract the embeddings again"):
+    with pytest.raises(RecipeError, match=r"no embedding for .* in .*embedding\.scp: extract it"):
         cluster_means(scp, IDS, np.zeros(5, int), 2)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dlglc.rounds.loss import CORRECTED, DROPPED, KEPT, correction_targets, dlglc_loss
+from dlglc.rounds.loss import CORRECTED, DROPPED, KEPT, correction_targets, dlglc_loss, relabelled_loss
 
 SETTINGS = {"scale": 12.0, "margin": 0.25, "temperature": 0.3, "confidence": 0.7}
 
@@ -192,3 +192,50 @@ def test_the_cosines_that_predict_are_left_as_they_are():
         assert best.tolist() == cosines.argmax(1).tolist()
         assert ((confidence > 0) & (confidence <= 1)).all()
     assert torch.equal(cosines, before)
+
+
+def test_a_gate_that_does_not_see_the_margin():
+    """The gate compares the losses without the margin, and the kept labels are trained with it."""
+    cosines, labels, _ = draw()
+    losses = [aam(row, label, 32.0, 0.5) for row, label in zip(cosines.tolist(), labels.tolist())]
+    plain = torch.tensor([aam(row, label, 32.0, 0.0) for row, label in zip(cosines.tolist(), labels.tolist())])
+    threshold = float(plain.log().median())
+    result = dlglc_loss(cosines, labels, None, threshold, scale=32.0, margin=0.5, gate_margin=False)
+    kept = plain.log() <= threshold
+    assert 0 < kept.sum() < len(labels)
+    assert (result.decision == KEPT).tolist() == kept.tolist()
+    torch.testing.assert_close(result.losses, plain.double(), rtol=1e-5, atol=1e-9)
+    expected = sum(loss for loss, keep in zip(losses, kept) if keep) / len(labels)
+    assert result.total.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_labels_replaced_by_predictions_of_whole_utterances(weight):
+    cosines, labels, clean = draw()
+    best, sure = clean.argmax(1), torch.arange(len(labels)) % 3 > 0
+    threshold = 0.5
+    found = relabelled_loss(cosines, labels, best, sure, threshold, scale=12.0, margin=0.25, weight=weight)
+    total, share = 0.0, 0.0
+    for i, label in enumerate(labels.tolist()):
+        row, other = cosines[i].tolist(), int(best[i])
+        loss = aam(row, label, 12.0, 0.25)
+        if math.log(loss) <= threshold or other == label:
+            decision, target, part = KEPT, label, 1.0
+        elif sure[i]:
+            decision, target, part = CORRECTED, other, weight
+        else:
+            decision, target, part = DROPPED, other, 0.0
+        total, share = total + part * aam(row, target, 12.0, 0.25), share + part
+        assert (found.decision[i], found.target[i]) == (decision, target)
+        assert float(found.losses[i]) == pytest.approx(loss)
+    assert float(found.total) == pytest.approx(total / share)
+    assert set(found.decision.tolist()) == {KEPT, CORRECTED, DROPPED}
+    assert ((found.decision == KEPT) & (found.losses.log() > threshold)).any()  # kept by agreement
+
+
+def test_a_batch_without_a_label_to_train_on_has_no_loss():
+    cosines, labels, _ = draw(utterances=4)
+    nothing = torch.zeros(4, dtype=torch.bool)
+    found = relabelled_loss(cosines, labels, (labels + 1) % 7, nothing, -99.0, scale=12.0, margin=0.25, weight=1.0)
+    assert float(found.total) == 0
+    assert found.decision.tolist() == [DROPPED] * 4

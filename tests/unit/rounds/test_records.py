@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dlglc.rounds.loss import CORRECTED, DROPPED, KEPT, GatedLoss
-from dlglc.rounds.records import FIELDS, EpochRecords
+from dlglc.rounds.records import FIELDS, EpochRecords, read_record, record_file
 
 
 def batch(losses, decision, target):
@@ -39,12 +39,17 @@ def test_shares_add_up_to_one(records):
 def test_the_file_of_an_epoch(records, tmp_path):
     records.save(tmp_path / "gate/epoch03.npz")
     with np.load(tmp_path / "gate/epoch03.npz") as found:
-        assert sorted(found) == ["decision", "log_loss", "target"]
+        assert sorted(found) == ["decision", "log_loss", "rows", "target"]
         assert found["decision"].dtype == np.int8
         assert found["decision"].tolist() == records.decision.tolist()
         assert found["target"].tolist() == records.target.tolist()
         expected = [math.log(1e-8), *np.log([3, 9, 1, 0.5, 2])]  # the floor stands for a loss of 0
         np.testing.assert_allclose(found["log_loss"], expected, rtol=1e-6)
+        assert found["rows"].tolist() == [0, 1, 2, 3, 4, 5]
+    again = read_record(record_file(tmp_path / "gate", 3))
+    assert (again.decision == records.decision.numpy()).all()
+    assert (again.target == records.target.numpy()).all()
+    np.testing.assert_allclose(again.log_loss, expected, rtol=1e-6)
 
 
 def test_a_checkpoint_in_the_middle_of_an_epoch_goes_on_to_the_same_records(records, processes):

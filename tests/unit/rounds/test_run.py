@@ -1,5 +1,6 @@
 """A round from pseudo labels to model.pt: what it starts from, and what decides its crops."""
 
+import json
 import math
 
 import numpy as np
@@ -12,7 +13,9 @@ from dlglc.data.tables import read_table, write_table
 from dlglc.encoders import build_encoder
 from dlglc.encoders.models import load_model, save_model
 from dlglc.errors import RecipeError
-from dlglc.rounds.run import initial_weights, train_round
+from dlglc.extraction import Hidden, extract_embeddings
+from dlglc.files import load_tensors, save_tensors
+from dlglc.rounds.run import RoundFiles, initial_weights, train_round
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, DlglcSettings, FbankSettings
 from dlglc.training.options import TrainingOptions
@@ -37,12 +40,12 @@ def start(tiny, tmp_path):
     save_model(tmp_path / "model.pt", encoder, load_settings(FbankSettings), state, "wav")
     scp = write_embeddings(tmp_path, utts, np.random.default_rng(0).normal(size=(24, 8)))
 
-    def run(name, *words, number=1, embeddings=scp):
+    def run(name, *words, number=1, embeddings=scp, hidden=None):
         options = TrainingOptions(tmp_path / name, tiny / "noise", None, seed=1, device="cpu", max_hours=math.inf,
                                   overwrite=False, command="steps/train_dlglc.py")  # fmt: skip
         augment = load_settings(AugmentSettings)
-        train_round(settings(*words), augment, tiny / "train", tmp_path / "utt2cluster", tmp_path / "model.pt",
-                    embeddings, number, options)  # fmt: skip
+        files = RoundFiles(tiny / "train", tmp_path / "utt2cluster", tmp_path / "model.pt", embeddings, hidden)
+        train_round(settings(*words), augment, files, number, options)
         return load_model(tmp_path / name / "model.pt")
 
     return run
@@ -60,6 +63,20 @@ def test_a_round_leaves_a_model_and_its_decisions(start, tmp_path):
     with np.load(tmp_path / "round1/gate/epoch01.npz") as record:
         assert record["decision"].tolist() == [1] * 24
         assert record["target"].tolist() == [k // 6 for k in range(24)]
+
+
+def test_a_round_may_be_corrected_by_predictions_of_whole_utterances(start, tmp_path):
+    labels = np.arange(24) // 6
+    labels[::3] = (labels[::3] + 1) % 4  # a third of the labels is wrong
+    utts = read_table(tmp_path / "utt2cluster")
+    write_table(tmp_path / "utt2cluster", dict(zip(utts, labels)))
+    words = ("epochs=3", "correction.mode=utterance", "correction.ramp_epochs=0", "gate.mode=fixed")
+    start("round1", *words, "gate.fixed_thresholds=[1.0e-6]", "correction.random_share=0.99", "correction.from_epoch=3")
+    with np.load(tmp_path / "round1/gate/epoch03.npz") as record:
+        decision, target = record["decision"], record["target"]
+    assert 2 in decision
+    assert (target[decision == 1] == labels[decision == 1]).all()
+    assert (target[decision == 2] != labels[decision == 2]).all()
 
 
 def test_each_round_draws_other_crops_and_repeats(start):
@@ -81,3 +98,55 @@ def test_class_weights_from_centroids_need_embeddings(tmp_path):
     np.testing.assert_allclose(found, [[1, 0], [0, 1]])
     with pytest.raises(RecipeError, match="classifier: centroids needs --embeddings"):
         initial_weights(settings("classifier=centroids"), None, ids, labels, 2)
+
+
+def cached(*words):
+    return ["adapt.cache=true", "adapt.trained_parts=2", "augment_probability=0", "adapt.frozen_norms=true", *words]
+
+
+def test_a_round_on_kept_frames_trains_the_last_parts_only(start, tiny, tmp_path):
+    start("start", "epochs=2", "optimiser.lr=1e-9", "optimiser.final_lr=1e-9")  # writes model.pt
+    extract_embeddings(tmp_path / "model.pt", tiny / "train", tmp_path / "kept", 5000, "cpu", Hidden(2, None))
+    before = load_model(tmp_path / "model.pt").encoder
+    after = start("cached", *cached(), hidden=tmp_path / "kept").encoder
+    for number, (old, new) in enumerate(zip(before.parts(), after.parts())):
+        same = all(
+            torch.equal(value, new_module.state_dict()[name])
+            for module, new_module in zip(old.modules, new.modules)
+            for name, value in module.state_dict().items()
+        )
+        assert same == (number < 3)
+
+
+def test_kept_frames_of_another_encoder_are_refused(start, tiny, tmp_path):
+    start("start")
+    extract_embeddings(tmp_path / "model.pt", tiny / "train", tmp_path / "kept", 5000, "cpu", Hidden(2, None))
+    contents = load_tensors(tmp_path / "model.pt")
+    contents["state"]["layers.0.weight"] = torch.randn_like(contents["state"]["layers.0.weight"])
+    save_tensors(contents, tmp_path / "model.pt")
+    with pytest.raises(RecipeError, match=r"hidden\.scp: the frames of .* are not those of this encoder"):
+        start("cached", *cached(), hidden=tmp_path / "kept")
+    with pytest.raises(RecipeError, match="needs --hidden"):
+        start("cached", *cached())
+
+
+def test_held_out_clusters_are_not_trained_on_and_choose_the_epoch(start, tmp_path):
+    words = ["adapt.held_out=0.5", "gate.mode=none", "correction.mode=none"]
+    model = start("held", *words)
+    lines = [json.loads(line) for line in (tmp_path / "held/metrics.jsonl").read_text().splitlines()]
+    assert all(0 <= line["held_out_eer"] <= 100 for line in lines)
+    with np.load(tmp_path / "held/gate/epoch01.npz") as record:
+        rows, target = record["rows"], record["target"]
+    assert len(rows) == 12
+    assert target.tolist() == [row // 6 for row in rows]  # the numbers of the clusters, not of the classes
+    assert model.encoder.embedding_dim == 8
+
+
+def test_a_training_that_harms_leaves_the_start(start, tmp_path):
+    words = ["adapt.held_out=0.5", "gate.mode=none", "correction.mode=none", "optimiser.lr=50", "optimiser.name=sgd"]
+    start("plain")
+    before = weights(load_model(tmp_path / "model.pt"))
+    after = weights(start("harm", *words))
+    lines = [json.loads(line) for line in (tmp_path / "harm/metrics.jsonl").read_text().splitlines()]
+    lowest = load_tensors(tmp_path / "harm/checkpoint.pt")["task"]["adaptation"]["lowest"]
+    assert torch.equal(before, after) == (lowest < min(line["held_out_eer"] for line in lines))

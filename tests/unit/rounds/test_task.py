@@ -13,6 +13,7 @@ from dlglc.data.views import Views
 from dlglc.encoders import build_encoder
 from dlglc.rounds.gate import GateDecision
 from dlglc.rounds.loss import CORRECTED, DROPPED, KEPT, dlglc_loss
+from dlglc.rounds.predictions import random_confidence
 from dlglc.rounds.task import GATE_MESSAGES, DlgLc
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, DlglcSettings
@@ -27,12 +28,12 @@ ROUND = ["epochs=6", "batch_size=8", "gate.from_epoch=3", "correction.from_epoch
 def make(fbank, processes, tmp_path):
     """make("key=value", …) → the task of a round over 8 utterances in 3 clusters, from the same weights each time."""
 
-    def task(*words, centroids=None, views=None, round_number=1):
+    def task(*words, centroids=None, views=None, round_number=1, embed=None):
         torch.manual_seed(0)
         settings = load_settings(DlglcSettings, None, [*ROUND, *words])
         views = views or Views(fbank, None)
         encoder = build_encoder(ENCODER, 80)
-        return DlgLc(settings, encoder, LABELS, 3, centroids, views, round_number, processes, tmp_path)
+        return DlgLc(settings, encoder, LABELS, 3, centroids, views, round_number, processes, tmp_path, embed)
 
     return task
 
@@ -134,6 +135,24 @@ def test_the_clean_view_moves_no_statistics(make, fbank, tiny):
         assert not torch.allclose(clean, task.module(views(data, 0)))
 
 
+@pytest.mark.parametrize("clean_first", [False, True])
+def test_in_half_precision_every_weight_has_its_gradient(make, clean_first):
+    """Autocast keeps the rounded weights of their first use. If that is a clean view, without gradient, they must not
+    be taken for the augmented view. Older versions of torch did so.
+    """
+    task = make("gate.min_kept=0.0", "correction.confidence=0.0")
+    task.begin_epoch(4)
+    task.gate = GateDecision(0.0, "crossing")
+    assert task.corrects(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        if clean_first:
+            task.clean_cosines(batch())
+        loss, _ = task.step(batch(), 4, 0.7)
+    loss.backward()
+    without = [name for name, p in task.module.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
 def test_class_weights_may_start_from_centroids(make):
     centroids = np.random.default_rng(0).normal(size=(3, 8)).astype("f4")
     weights = make(centroids=centroids).module.classifier.weight
@@ -164,6 +183,71 @@ def test_a_resumed_task_goes_on_to_the_same_records(make, stop):
     assert expected.keys() == found.keys()
 
 
+def embeddings(calls):
+    """A function that gives embeddings of the 8 utterances near their classes, but 0 near class 1, and counts calls."""
+    rng = np.random.default_rng(0)
+    near = np.eye(8, dtype="f4")[[1, *LABELS[1:]]] + 0.01 * rng.standard_normal((8, 8)).astype("f4")
+
+    def embed():
+        calls.append(1)
+        return near
+
+    return embed
+
+
+UTTERANCE = ("correction.mode=utterance", "correction.random_share=0.99", "gate.min_kept=0.0")
+
+
+def refuse_all(task, epoch):
+    """Begin an epoch with a gate that refuses every label."""
+    task.decide = lambda _: GateDecision(-99.0, "crossing")
+    task.begin_epoch(epoch)
+
+
+def test_whole_utterances_are_predicted_once_per_epoch_and_correct_labels(make):
+    calls = []
+    task = make(*UTTERANCE, "correction.ramp_epochs=2", embed=embeddings(calls))
+    for epoch in range(3):
+        run_epoch(task, epoch)
+    assert calls == []  # correction begins in epoch 4
+    for epoch in (3, 4):
+        refuse_all(task, epoch)
+        assert task.encoder.training
+        task.step(batch(epoch), epoch, epoch / 6)
+        figures = task.end_epoch(epoch)
+    assert len(calls) == 2
+    with np.load(task.gate_dir / "epoch05.npz") as record:
+        assert record["decision"].tolist() == [CORRECTED, *[KEPT] * 7]
+        assert record["target"].tolist() == [1, *LABELS[1:]]
+    assert figures["corrected"] == 1 / 8
+    assert [task.correction_weight(p / 6) for p in (3, 4, 5, 5.5)] == [0.0, 0.5, 1.0, 1.0]
+    assert make(*UTTERANCE, "correction.ramp_epochs=0").correction_weight(0.5) == 1.0
+
+
+def test_a_share_of_random_embeddings_sets_the_confidence(make):
+    task = make("correction.random_share=0.1", "correction.confidence=0.2")
+    refuse_all(task, 3)
+    weights = task.module.classifier.weight
+    assert task.confidence == random_confidence(weights, 32.0, 0.1, 0.1, 0) > 0.2
+    resumed = make("correction.random_share=0.1")
+    resumed.load_state(copy.deepcopy(task.state()))
+    resumed.module.classifier.weight.data.neg_()  # in the middle of the epoch the weights are others
+    refuse_all(resumed, 3)
+    assert resumed.confidence == task.confidence
+    unchanged = make("correction.confidence=0.2")
+    refuse_all(unchanged, 3)
+    assert unchanged.confidence == 0.2
+
+
+def test_a_task_that_is_resumed_in_an_epoch_keeps_its_predictions(make):
+    first, second = make(*UTTERANCE, embed=embeddings([])), make(*UTTERANCE)  # the second could not predict
+    refuse_all(first, 4)
+    second.load_state(copy.deepcopy(first.state()))
+    refuse_all(second, 4)
+    assert torch.equal(first.best, second.best) and torch.equal(first.sure, second.sure)
+    assert second.best.tolist() == [1, *LABELS[1:]]
+
+
 def test_decisions_of_an_epoch_are_counted_once_each(make):
     task = make()
     for epoch in range(5):
@@ -172,3 +256,19 @@ def test_decisions_of_an_epoch_are_counted_once_each(make):
             for name, kind in (("kept", KEPT), ("corrected", CORRECTED), ("dropped", DROPPED)):
                 assert figures[name] == np.mean(record["decision"] == kind)
     assert task.records.losses.tolist() == [0.0] * 8  # the next epoch's are empty
+
+
+def test_the_histograms_of_an_epoch_are_those_of_its_record(make):
+    task = make("correction.confidence=0.0")
+    for epoch in range(5):
+        run_epoch(task, epoch)
+    parts = {"log_loss_kept": KEPT, "log_loss_corrected": CORRECTED, "log_loss_dropped": DROPPED}
+    for epoch in range(5):
+        found = task.histograms(epoch)
+        with np.load(task.gate_dir / f"epoch0{epoch + 1}.npz") as record:
+            np.testing.assert_array_equal(found["log_loss"], record["log_loss"])
+            for name, kind in parts.items():
+                expected = record["log_loss"][record["decision"] == kind]
+                np.testing.assert_array_equal(found.get(name, []), expected)
+    (task.gate_dir / "epoch05.npz").unlink()
+    assert task.histograms(4) == {}

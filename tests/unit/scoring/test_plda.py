@@ -162,7 +162,7 @@ def test_duplicates_stay_finite():
     x = np.repeat(np.random.default_rng(0).normal(size=(6, 10)), 4, axis=0)  # no spread within a class at all
     model, likelihoods = train_plda(x, np.repeat(np.arange(6), 4), 10, 2, 50)
     left, right = model.score_factors(model.transform(x), model.transform(x))
-    assert np.isfinite(left @ right.T).all()
+    assert abs(left @ right.T).max() < 10_000  # in the millions before W had a floor
     assert np.isfinite(likelihoods).all()
 
 

@@ -41,7 +41,7 @@ FILES = [
     (
         "dlglc",
         "correction:\n  mode: sotf",
-        ["my.yaml:2: correction.mode: must be soft, hard or none, not 'sotf'. Did you mean 'soft'?"],
+        ["my.yaml:2: correction.mode: must be soft, hard, utterance or none, not 'sotf'. Did you mean 'soft'?"],
     ),
     ("dlglc", "gate: {mode: Fixed}", ["not 'Fixed'. Did you mean 'fixed'?"]),
     ("dlglc", "gate: {mode: }", ["not null. Did you mean 'none'?"]),

@@ -7,7 +7,7 @@ from torch import nn
 
 from dlglc.errors import RecipeError
 from dlglc.files import load_tensors, save_tensors
-from dlglc.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from dlglc.training.checkpoint import Position, checksum, load_checkpoint, save_checkpoint
 from dlglc.training.task import Task
 
 
@@ -74,6 +74,20 @@ def test_two_processes_save_the_sum_of_their_shares_and_keep_their_own(two_proce
         own = torch.load(two_processes / str(rank))
         assert own["share"].tolist() == [1.0 + rank, 10.0 * (1 + rank)]
         assert own["loss"].item() == 1.0 + rank
+
+
+def test_processes_with_different_checkpoints_do_not_train_on(two_processes):
+    for rank in range(2):
+        said = (two_processes / f"apart{rank}/said").read_text()
+        assert f"apart{rank}/checkpoint.pt: the processes of this training found different checkpoints" in said
+        assert not (two_processes / f"apart{rank}/metrics.jsonl").exists()
+
+
+def test_a_checksum_tells_checkpoints_apart(tmp_path):
+    assert checksum(tmp_path / "none") == 0
+    for name, text in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / name).write_bytes(text)
+    assert checksum(tmp_path / "a") == checksum(tmp_path / "b") != checksum(tmp_path / "c")
 
 
 @pytest.mark.parametrize("step", [0, 4])

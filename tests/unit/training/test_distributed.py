@@ -5,7 +5,15 @@ import torch
 from torch import nn
 
 from dlglc.errors import RecipeError
-from dlglc.training.distributed import Processes, explain_lost_process, read_places, unwrapped
+from dlglc.training import distributed
+from dlglc.training.distributed import (
+    Processes,
+    cuda_failure,
+    explain_lost_process,
+    gpu_remedy,
+    read_places,
+    unwrapped,
+)
 
 
 def test_a_single_process_exchanges_nothing(processes):
@@ -15,6 +23,7 @@ def test_a_single_process_exchanges_nothing(processes):
     assert processes.sum(x) is x and processes.mean(x) is x
     assert x.tolist() == [1.0, 2.0]
     assert processes.maximum(7) == 7
+    assert processes.agree(7)
     module = nn.BatchNorm1d(2)
     assert processes.wrap(module) is module
     assert unwrapped(module) is module
@@ -24,9 +33,34 @@ def test_a_single_process_exchanges_nothing(processes):
 def test_a_gpu_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(RecipeError, match="--device cuda: torch finds no GPU: check nvidia-smi"):
+    said = "is a build for CPUs" if torch.version.cuda is None else "check nvidia-smi|too old"
+    with pytest.raises(RecipeError, match=f"--device cuda: torch finds no GPU: .*({said}).*, or pass --device cpu"):
         Processes("cuda")
     assert Processes("auto").device.type == "cpu"
+
+
+def test_the_reason_why_torch_finds_no_gpu_becomes_a_remedy():
+    """The words are those of torch.cuda.init (torch/cuda/__init__.py and c10/cuda/CUDAFunctions.cpp)."""
+    old = "The NVIDIA driver on your system is too old (found version 11040). Please update it by ...\nMore"
+    assert "update the driver, or install a build of torch for an older CUDA" in gpu_remedy(old)
+    assert "found version 11040" in gpu_remedy(old) and "More" not in gpu_remedy(old)
+    assert "build for CPUs" in gpu_remedy("Torch not compiled with CUDA enabled")
+    none = "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed a driver"
+    assert gpu_remedy(none).startswith("check nvidia-smi and CUDA_VISIBLE_DEVICES (Found no NVIDIA driver")
+    assert gpu_remedy("") == "check nvidia-smi and CUDA_VISIBLE_DEVICES"
+    if torch.version.cuda is None:
+        assert "not compiled" in cuda_failure()
+
+
+@pytest.mark.parametrize("driver", [True, False])
+def test_the_cpu_is_not_used_in_silence_where_there_is_a_gpu(driver, tmp_path, monkeypatch, caplog):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    if driver:
+        (tmp_path / "nvidiactl").touch()
+    monkeypatch.setattr(distributed, "DRIVER", tmp_path / "nvidiactl")
+    assert Processes("auto").device.type == "cpu"
+    assert ("this machine has a GPU, but the CPU is used" in caplog.text) == driver
 
 
 @pytest.mark.parametrize("words", ["gloo: connection reset by peer", "NCCL communicator was aborted"])
@@ -59,6 +93,7 @@ def test_two_processes_share_what_they_have(two_processes):
         assert values["mean"].tolist() == [1.5, 15.0]
         assert values["maximum"] == 2
         assert values["quiet"] == (rank == 1)
+        assert values["agree"] == [True, False, False]  # all, one other, the first alone
     # Each begins with weights of its own and is given those of the first; their gradients meet in the mean.
     assert torch.equal(found[0]["weight"], found[1]["weight"])
     for values in found:

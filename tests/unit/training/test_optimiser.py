@@ -1,10 +1,12 @@
 """Schedules by their formulas, groups of parameters, clipping per tensor, means over epochs."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
@@ -48,11 +50,20 @@ def test_a_run_that_is_all_warm_up_ends_at_the_peak():
 
 def test_weight_decay_is_for_matrices_only():
     module = nn.Sequential(nn.Conv1d(3, 4, 2), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    decay, plain = parameter_groups(module, 0.3)
+    decay, plain = parameter_groups(module, 0.3, {})
     assert (decay["weight_decay"], plain["weight_decay"]) == (0.3, 0.0)
     assert [p is q for p, q in zip(decay["params"], (module[0].weight, module[2].weight))] == [True, True]
     assert len(plain["params"]) == 4
     assert all(p.ndim == 1 for p in plain["params"])
+
+
+def test_factors_of_the_rate_and_frozen_parameters():
+    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2))
+    module[0].requires_grad_(False)
+    factors = dict.fromkeys(module[1].parameters(), 0.25)
+    groups = build_optimiser(module, optimiser(name="sgd"), factors).param_groups
+    found = {(group["factor"], group["weight_decay"] > 0): [p.shape for p in group["params"]] for group in groups}
+    assert found == {(1.0, True): [(2, 2)], (1.0, False): [(2,)], (0.25, True): [(2, 4)], (0.25, False): [(2,)]}
 
 
 def test_the_optimiser_is_the_one_of_the_settings():
@@ -74,6 +85,29 @@ def test_each_gradient_is_clipped_by_its_own_norm():
     torch.testing.assert_close(parameters[0].grad, torch.full((4,), 1.0))
     assert parameters[1].grad.tolist() == [0.5, 0, 0, 0]
     assert parameters[2].grad is None
+
+
+def test_clipping_many_tensors_needs_few_operations():
+    """On a GPU each operation is a kernel. The product is one for each tensor; the norms and limits are a handful."""
+    parameters = [nn.Parameter(torch.zeros(n % 7 + 1)) for n in range(200)]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    with Operations() as operations:
+        clip_each(parameters, 0.5)
+    assert all(p.grad.norm().item() == pytest.approx(0.5, rel=1e-4) for p in parameters)
+    assert sum(operations.counts.values()) <= 20, operations.counts
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations that run."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.counts[str(func)] += 1
+        return func(*args, **(kwargs or {}))
 
 
 def test_a_mean_over_the_last_epochs():

@@ -75,6 +75,10 @@ def test_a_run_of_other_settings_is_refused_or_discarded(prepare, tmp_path):
     names = ("model.pt", "checkpoint.pt", "metrics.jsonl")
     for name in names:
         (tmp_path / "out" / name).write_text("of the other run")
+    names = (*names, "gate", "tensorboard")
+    for folder in names[-2:]:
+        (tmp_path / "out" / folder).mkdir()
+        (tmp_path / "out" / folder / "epoch09").write_text("of the other run")
     with pytest.raises(RecipeError, match=r"scale: 30\.0, now 31\.0.*--overwrite"):
         prepare(31.0)
     assert all((tmp_path / "out" / name).exists() for name in names)

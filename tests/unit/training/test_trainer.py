@@ -1,22 +1,13 @@
 """The training loop: updates in parts and over processes, and runs that are stopped and go on."""
 
-import json
-import math
-
-import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from dlglc.data.crops import FeatureCrops
 from dlglc.errors import RecipeError
 from dlglc.files import load_tensors
-from dlglc.settings import load_settings
-from dlglc.settings.schema import DlglcSettings
-from dlglc.training.distributed import Processes
-from dlglc.training.task import Task
-from dlglc.training.trainer import Trainer
-from unit.training.two_processes import PLAIN, train
+from support.training import figures
+from unit.training.noisy import Noisy, start
+from unit.training.two_processes import train
 
 
 def weights(out_dir) -> torch.Tensor:
@@ -34,47 +25,6 @@ def test_an_update_in_parts_is_that_of_the_whole_batch(tiny, processes, two_proc
     assert not torch.allclose(weights(tmp_path / "smaller"), whole, rtol=1e-2)
     logged = [(run / "metrics.jsonl").read_text().split('"loss": ')[1][:6] for run in runs]
     assert len(set(logged)) == 1
-
-
-class Noisy(Task):
-    """Random figures and weights that move with them: a resumed run has to bring back the generator too."""
-
-    def __init__(self, bad_step=None):
-        torch.manual_seed(0)
-        self.module = nn.Linear(80, 1)
-        self.seen, self.progress, self.bad_step = [], [], bad_step
-
-    def step(self, batch, epoch, progress):
-        self.seen.append(batch["index"].tolist())
-        self.progress.append(progress)
-        noise = torch.randn(1)
-        loss = (self.module(batch["feats0"].mean(1)) - noise).square().mean()
-        if len(self.seen) - 1 == self.bad_step:
-            loss = loss * math.nan
-        return loss, {"noise": noise[0]}
-
-
-@pytest.fixture
-def crops(fbank, tmp_path, write_ark):
-    """Crops of the features of 12 utterances."""
-    (tmp_path / "data").mkdir()
-    arrays = {f"u{i:02d}": np.random.default_rng(i).standard_normal((30, 80)).astype("f4") for i in range(12)}
-    write_ark(tmp_path / "data", arrays)
-    return FeatureCrops(tmp_path / "data", fbank, [(1, 0.2)], 0)
-
-
-def start(crops, out_dir, task, *words, hours=math.inf):
-    """Train a task for three epochs of three steps."""
-    out_dir.mkdir(exist_ok=True)
-    settings = load_settings(DlglcSettings, None, ["epochs=3", "batch_size=4", *PLAIN, *words])
-    Trainer(task, crops, settings, out_dir, Processes("cpu"), hours).train()
-
-
-def figures(out_dir):
-    """The lines of metrics.jsonl without what depends on the clock."""
-    lines = [json.loads(line) for line in (out_dir / "metrics.jsonl").read_text().splitlines()]
-    clock = {"seconds", "utterances_per_second", "data_wait"}
-    return [{key: value for key, value in line.items() if key not in clock} for line in lines]
 
 
 def test_every_utterance_is_seen_once_an_epoch_and_progress_rises_evenly(crops, tmp_path):

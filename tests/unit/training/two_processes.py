@@ -1,6 +1,7 @@
 """What each of two processes does that torchrun starts: two_processes.py DATA_DIR OUT_DIR."""
 
 import logging
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dlglc.console import log
 from dlglc.data.crops import Crops
 from dlglc.data.fbank import Fbank
 from dlglc.data.views import Views
+from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings, FbankSettings
 from dlglc.training.checkpoint import Position, save_checkpoint
@@ -58,10 +60,23 @@ def exchange(processes):
         "sum": processes.sum(torch.tensor([1.0, 10.0]) * (rank + 1)),
         "mean": processes.mean(torch.tensor([1.0, 10.0]) * (rank + 1)),
         "maximum": processes.maximum(rank + 1),
+        "agree": [processes.agree(7), processes.agree(7 + rank), processes.agree(7 - rank)],
         "quiet": log.level == logging.WARNING,
         "weight": unwrapped(module).weight.detach(),
         "gradient": unwrapped(module).weight.grad,
     }
+
+
+def resume_apart(processes, data_dir, out_dir):
+    """Resume where each node has a folder of its own, and only that of the first process has the checkpoint."""
+    mine = out_dir / f"apart{processes.rank}"
+    mine.mkdir()
+    if processes.first:
+        shutil.copy(out_dir / "trained/checkpoint.pt", mine)
+    try:
+        train(processes, data_dir, mine, 2)
+    except RecipeError as error:
+        (mine / "said").write_text(str(error))
 
 
 class Sharing(Task):
@@ -90,4 +105,5 @@ if __name__ == "__main__":
     found = exchange(everyone) | save(everyone, Path(sys.argv[2]) / "checkpoint.pt")
     torch.save(found, f"{sys.argv[2]}/{everyone.rank}")
     train(everyone, Path(sys.argv[1]), Path(sys.argv[2]) / "trained", 2)
+    resume_apart(everyone, Path(sys.argv[1]), Path(sys.argv[2]))
     everyone.close()

@@ -6,7 +6,7 @@ they mean, stand in the file. Settings arrive as frozen objects: `settings.gate.
 
 from .data import AugmentSettings, FbankSettings
 from .dino import DinoSettings, EncoderSettings, HeadSettings, TemperatureSettings
-from .rounds import CorrectionSettings, DlglcSettings, GateSettings
+from .rounds import AdaptSettings, CorrectionSettings, DlglcSettings, GateSettings
 from .scoring import BackendSettings, ClusterSettings
 from .sections import LARGEST, Clash, Section, Settings
 from .training import OptimiserSettings, TrainingSettings
@@ -19,6 +19,7 @@ SCHEMAS: dict[str, type[Settings]] = {
 __all__ = [
     "LARGEST",
     "SCHEMAS",
+    "AdaptSettings",
     "AugmentSettings",
     "BackendSettings",
     "Clash",

@@ -29,6 +29,7 @@ class FbankSettings(Settings):
     high_freq: float
     preemphasis: Share
     window: Literal["povey", "hamming"]
+    full_scale: Annotated[Literal[1, 32768], BeforeValidator(_whole)]
     compression: Annotated[Literal[0, 2, 3], BeforeValidator(_whole)]
 
     @model_validator(mode="after")

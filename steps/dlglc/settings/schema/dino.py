@@ -59,10 +59,21 @@ class TemperatureSettings(Section):
     warmup: Share
 
 
+class ContrastiveSettings(Section):
+    """The section `contrastive` of conf/dino.yaml."""
+
+    epochs: Count
+    batch_size: TwoOrMore
+    seconds: CropSeconds
+    temperature: Positive
+
+
 class DinoSettings(TrainingSettings):
     """conf/dino.yaml."""
 
     idea: ClassVar[str] = "dino"
+    stage1: Literal["dino", "contrastive", "contrastive+dino"]
+    contrastive: ContrastiveSettings
     long_crops: Count
     long_seconds: CropSeconds
     short_crops: CountOrNone
@@ -94,7 +105,7 @@ class DinoSettings(TrainingSettings):
                 "long_seconds",
                 "short_crops",
             )
-        if 0 < self.epochs < self.freeze_last_epochs:
+        if 0 < self.epochs <= self.freeze_last_epochs:
             raise Clash(
                 "freeze_last_epochs",
                 f"the prototypes would never be trained (epochs: {self.epochs}): lower it, or train longer",
@@ -103,5 +114,22 @@ class DinoSettings(TrainingSettings):
         if 0 < self.epochs < self.keep_every:
             raise Clash(
                 "keep_every", f"a run of {self.epochs} epochs would keep no teacher: lower it, or set 0", "epochs"
+            )
+        own, warm = self.contrastive, self.optimiser.warmup_epochs
+        if self.stage1 != "dino" and warm > own.epochs:
+            raise Clash(
+                "contrastive.epochs",
+                f"the rate would still be rising after the last of {own.epochs} epochs (optimiser.warmup_epochs "
+                f"{warm:g}): train longer, or shorten the warm-up",
+                "optimiser.warmup_epochs",
+                "stage1",
+            )
+        if self.stage1 != "dino" and 2 * self.accumulate > own.batch_size:
+            raise Clash(
+                "contrastive.batch_size",
+                f"accumulate: {self.accumulate} parts of {own.batch_size} utterances: a part needs two or more: use a "
+                "larger batch, or fewer parts",
+                "accumulate",
+                "stage1",
             )
         return self

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .sections import BelowOne, Clash, Count, CropSeconds, NotNegative, Positive, Section, Share
+from .sections import BelowOne, Clash, Count, CountOrNone, CropSeconds, NotNegative, Positive, Section, Share
 from .training import TrainingSettings
 
 
@@ -14,6 +14,7 @@ class GateSettings(Section):
     mode: Literal["dynamic", "fixed", "none"]
     from_epoch: Count
     fixed_thresholds: Annotated[list[Positive], Field(min_length=1)]
+    margin: bool
     min_kept: BelowOne
     on_failure: Literal["open", "stop"]
 
@@ -21,10 +22,24 @@ class GateSettings(Section):
 class CorrectionSettings(Section):
     """The section `correction` of conf/dlglc.yaml."""
 
-    mode: Literal["soft", "hard", "none"]
+    mode: Literal["soft", "hard", "utterance", "none"]
     from_epoch: Count
     temperature: Positive
     confidence: BelowOne
+    random_share: Annotated[float, Field(gt=0, le=1)]
+    ramp_epochs: NotNegative
+
+
+class AdaptSettings(Section):
+    """The section `adapt` of conf/dlglc.yaml."""
+
+    trained_parts: CountOrNone
+    cache: bool
+    frozen_norms: bool
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
+    classifier_factor: Positive
+    pull: NotNegative
+    held_out: BelowOne
 
 
 class DlglcSettings(TrainingSettings):
@@ -40,6 +55,7 @@ class DlglcSettings(TrainingSettings):
     margin_warmup_epochs: NotNegative
     gate: GateSettings
     correction: CorrectionSettings
+    adapt: AdaptSettings
 
     @model_validator(mode="after")
     def _check(self) -> "DlglcSettings":
@@ -64,6 +80,18 @@ class DlglcSettings(TrainingSettings):
                 f"before epoch {gate.from_epoch} (gate.from_epoch) no label is refused, and so none is corrected: "
                 f"write {gate.from_epoch} or more, or let the gate begin earlier",
                 "gate.from_epoch",
+            )
+        if self.adapt.cache and not self.adapt.trained_parts:
+            raise Clash(
+                "adapt.cache",
+                "no part is frozen, so nothing can be kept: set adapt.trained_parts: 1 or more",
+                "adapt.trained_parts",
+            )
+        if self.adapt.cache and self.augment_probability:
+            raise Clash(
+                "adapt.cache",
+                "frames that are kept cannot be augmented: set augment_probability: 0.0, or adapt.cache: false",
+                "augment_probability",
             )
         if self.margin and self.margin_warmup_epochs > self.epochs:
             raise Clash(

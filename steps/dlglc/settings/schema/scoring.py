@@ -21,12 +21,17 @@ class ClusterSettings(Settings):
     max_iter: Count
     tolerance: BelowOne
     ahc_from: CountOrNone
+    ahc_share: BelowOne
     stop_on_bad_sizes: bool
 
     @model_validator(mode="after")
     def _check(self) -> "ClusterSettings":
         if self.num_clusters == 1:
             raise Clash("num_clusters", "one cluster teaches nothing: give 2 or more, or 0 to have a number proposed")
+        if self.ahc_from and self.ahc_share:
+            raise Clash(
+                "ahc_share", "ahc_from says the same as a number: set one of the two, and the other to 0", "ahc_from"
+            )
         if 0 < self.ahc_from <= self.num_clusters:
             raise Clash(
                 "ahc_from",

@@ -15,8 +15,13 @@ from support.settings import refusal
         ("long_crops=1 short_crops=0", "short_crops: teacher and student would see the same one crop"),
         ("short_seconds=3.1", "short_seconds: short crops would be longer (3.1 s) than long ones (3 s, long_seconds)"),
         ("long_seconds=1", "--set long_seconds=1: short_seconds: short crops would be longer"),
-        ("freeze_last_epochs=151", "freeze_last_epochs: the prototypes would never be trained (epochs: 150)"),
+        ("freeze_last_epochs=150", "freeze_last_epochs: the prototypes would never be trained (epochs: 150)"),
         ("keep_every=151", "keep_every: a run of 150 epochs would keep no teacher"),
+        ("stage1=contrastive contrastive.epochs=19", "contrastive.epochs: the rate would still be rising"),
+        (
+            "stage1=contrastive+dino contrastive.batch_size=4 accumulate=3",
+            "contrastive.batch_size: accumulate: 3 parts",
+        ),
         ("encoder.channels=100", "encoder.channels: 100 is not a multiple of scale 8"),
         ("encoder.scale=7", "--set encoder.scale=7: encoder.channels: 512 is not a multiple of scale 7"),
         ("encoder.name=resnet34", "--set encoder.name=resnet34: encoder.channels: 512 is too wide for ResNet34"),
@@ -28,8 +33,10 @@ def test_settings_that_cancel_each_other_are_refused(words, part):
 
 
 def test_what_is_just_within_the_limits_is_taken():
-    words = ["long_crops=1", "short_crops=1", "short_seconds=3", "freeze_last_epochs=150", "keep_every=150"]
+    words = ["long_crops=1", "short_crops=1", "short_seconds=3", "freeze_last_epochs=149", "keep_every=150"]
     load_settings(DinoSettings, None, [*words, "encoder.name=resnet34", "encoder.channels=128"])
+    load_settings(DinoSettings, None, ["stage1=contrastive", "contrastive.epochs=20"])
+    load_settings(DinoSettings, None, ["contrastive.epochs=1"])  # of no effect with stage1: dino
     load_settings(DinoSettings, None, ["short_crops=0", "long_seconds=1"])
 
 

@@ -32,3 +32,8 @@ def test_the_smallest_top_n_has_a_deviation():
     x, cohort = rng.standard_normal((3, 4)), rng.standard_normal((9, 4))
     assert (cohort_statistics(x, cohort, 2)[1] > 1e-4).all()
     assert (cohort_statistics(x, cohort, 1)[1] <= 1e-6).all()  # which top_n: 1 would divide by
+
+
+def test_the_centroids_before_merging_are_a_number_or_a_share():
+    assert "ahc_share: ahc_from says the same" in refusal(ClusterSettings, ["ahc_from=9000", "ahc_share=0.3"])
+    load_settings(ClusterSettings, None, ["ahc_share=0.3"])

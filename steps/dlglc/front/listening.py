@@ -1,0 +1,123 @@
+"""Recordings as a bundle's network takes them: any audio file, or samples of the caller."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arrays import Array
+from ..data.cutting import FRAME, RATE, Detector, speech_probabilities
+from ..data.intake import Intake, resampled
+from ..data.spool import Samples
+from ..errors import RecipeError
+
+SHORTEST = 0.2  # s; a shorter recording is refused, as in stage 1
+ON, OFF = 0.5, 0.35  # probability at which speech begins, and below which it ends
+PAUSE, WORD = 0.2, 0.25  # s; a shorter pause ends nothing, a shorter stretch of speech is none
+REMARKS = {
+    "clipped": "clipped",
+    "above-full-scale": "above full scale",
+    "dc-offset": "has a constant offset (DC)",
+    "perhaps-cut": "perhaps cut short",
+    "opposite-phase": "its channels cancel each other out: the louder one was taken",
+}
+
+
+class Recording(NamedTuple):
+    """A recording.
+
+    Attributes:
+        name: for messages.
+        samples: (N,) float32 mono in [-1, 1] at the sample rate of the bundle. Those of a file are valid until the next
+            file is opened.
+        remarks: what is doubtful about it, as phrases.
+    """
+
+    name: str
+    samples: Samples
+    remarks: list[str]
+
+
+class Listener:
+    """Opens recordings.
+
+    Args:
+        sample_rate: of the bundle, Hz.
+    """
+
+    def __init__(self, sample_rate: int):
+        self.sample_rate = sample_rate
+        self.intake = Intake(sample_rate, Path(tempfile.gettempdir()))
+
+    def open(self, source: str | os.PathLike[str] | Array, sample_rate: int | None = None) -> Recording:
+        """Open a file, or take samples.
+
+        Args:
+            source: path of an audio file; or (N,) samples in [-1, 1], or int16.
+            sample_rate: of the samples, Hz; None = that of the bundle. A file knows its own.
+
+        Raises:
+            RecipeError: it cannot be used; the text says why.
+        """
+        if isinstance(source, np.ndarray):
+            opened = Recording("the waveform", self.converted(source, sample_rate or self.sample_rate), [])
+        else:
+            name = os.fspath(source)
+            try:
+                taken = self.intake.take(name)
+            except (ValueError, OSError) as error:
+                raise RecipeError(f"{name}: {error}") from None
+            remarks = [REMARKS[note] for note in taken.notes if note in REMARKS]
+            if taken.format.rate < self.sample_rate:
+                remarks.append(f"{taken.format.rate} Hz: the upper part of the band that the model listens to is empty")
+            opened = Recording(name, taken.samples, remarks)
+        seconds = len(opened.samples) / self.sample_rate
+        if seconds < SHORTEST:
+            raise RecipeError(f"{opened.name}: {seconds:.2f} s are too short: {SHORTEST} s are needed")
+        return opened
+
+    def converted(self, waveform: Array, rate: int) -> Array:
+        """Samples of the caller at the sample rate of the bundle."""
+        if waveform.ndim != 1:
+            raise RecipeError(f"the waveform has shape {waveform.shape}, expected (N,): mix the channels first")
+        if not 1000 <= rate <= 384_000:
+            raise RecipeError(f"sample_rate {rate}: expected Hz, e.g. 16000")
+        if waveform.dtype == np.int16:
+            waveform = waveform / np.float32(32768)
+        elif waveform.dtype.kind != "f":
+            raise RecipeError(f"the waveform is of {waveform.dtype}, expected floats in [-1, 1] or int16")
+        if not np.isfinite(waveform).all():
+            raise RecipeError("the waveform holds NaN or infinity")
+        peak = float(np.abs(waveform).max(initial=0))
+        if peak > 4:
+            raise RecipeError(f"the waveform reaches {peak:.0f}, expected floats in [-1, 1]: divide int16 by 32768")
+        if peak == 0:
+            raise RecipeError("the waveform is silent, or empty")
+        return np.concatenate(list(resampled([waveform], rate, self.sample_rate)))
+
+
+def find_speech(detector: Detector, samples: Samples, sample_rate: int) -> list[tuple[int, int]]:
+    """First sample and end of each stretch of speech, in order.
+
+    Args:
+        detector: of a bundle.
+        samples: (N,) float32 at 16 kHz.
+        sample_rate: has to be 16000, which the detector works at.
+    """
+    if sample_rate != RATE:
+        raise RecipeError(f"speech is found at {RATE} Hz only; this bundle works at {sample_rate} Hz")
+    probabilities = speech_probabilities(detector, samples)
+    stretches: list[tuple[int, int]] = []
+    begin, last = -1, -1  # first frame of the stretch, and last one with speech
+    for frame, value in enumerate([*probabilities.tolist(), *[0.0] * (int(PAUSE * RATE / FRAME) + 2)]):
+        if begin < 0 and value >= ON:
+            begin = frame
+        if begin >= 0:
+            if value >= OFF:
+                last = frame
+            elif (frame - last) * FRAME > PAUSE * RATE:
+                stretches.append((begin * FRAME, min((last + 1) * FRAME, len(samples))))
+                begin = -1
+    return [(start, end) for start, end in stretches if end - start >= WORD * RATE]

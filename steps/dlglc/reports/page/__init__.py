@@ -1,0 +1,1 @@
+"""The report page of an experiment: one HTML file that needs no network."""

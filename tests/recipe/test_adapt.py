@@ -1,0 +1,87 @@
+"""run.sh --from: an encoder of others is imported, scored as it comes, and adapted in rounds."""
+
+import json
+import re
+import shutil
+
+import pytest
+import torch
+
+from dlglc.files import load_tensors
+from support.chain import run
+
+# The encoder of the mini corpus stands for a published one. The held-out share is large: there are few clusters.
+WORDS = ["--from", "exp/mini/dino/model.pt", "--exp", "exp/adapted", "--nj", "2", "--rounds", "1"]
+SMALL = ["--set", "cluster.num_clusters=8", "--set", "dlglc.adapt.held_out=0.3", "--set", "dlglc.epochs=4"]
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished tree, for a test that goes on in it."""
+    return shutil.copytree(finished.tree, tmp_path / "tree", symlinks=True)
+
+
+def test_an_encoder_is_adapted_and_scored(copied):
+    first = run(copied, "--stage", "3", *WORDS, *SMALL)
+    exp = copied / "exp/adapted"
+    assert re.findall(r"stage (\d): ([^:\n]*): done", first.stdout)[0] == ("3", "the encoder to start from")
+    records = json.loads((exp / "results.json").read_text())
+    backends = {system: [r["backend"] for r in records if r["system"] == system] for system in ("start", "round1")}
+    assert backends["start"][0] == "raw"
+    assert "raw" not in backends["round1"]
+    assert {"cosine", "asnorm", "plda"} <= set(backends["round1"])
+    assert not (exp / "dino").exists()
+    given, start, after = (
+        load_tensors(copied / f"exp/{name}/model.pt")["state"]
+        for name in ("mini/dino", "adapted/start", "adapted/round1")
+    )
+    assert all(torch.equal(value, start[name]) for name, value in given.items())
+    frozen = [name for name in start if name.startswith(("front.", "blocks."))]
+    assert frozen
+    assert all(torch.equal(start[name], after[name]) for name in frozen)
+    lines = [json.loads(line) for line in (exp / "round1/metrics.jsonl").read_text().splitlines()]
+    assert all("held_out_eer" in line for line in lines)
+    assert (exp / "start/train/hidden.scp").exists()
+    again = run(copied, "--stage", "3", "--stop-stage", "5", *WORDS, *SMALL)
+    assert "exp/adapted/round1/model.pt is finished with these settings: reused" in again.stdout + again.stderr
+
+
+def test_all_parts_are_trained_where_nothing_is_kept(copied):
+    words = [
+        "--set",
+        "dlglc.adapt.cache=false",
+        "--set",
+        "dlglc.adapt.trained_parts=0",
+        "--set",
+        "dlglc.adapt.layer_decay=0.5",
+    ]
+    run(copied, "--stage", "3", "--stop-stage", "5", *WORDS, *SMALL, *words, "--set", "dlglc.adapt.held_out=0.0")
+    exp = copied / "exp/adapted"
+    start, after = (load_tensors(exp / f"{name}/model.pt")["state"] for name in ("start", "round1"))
+    assert not torch.equal(start["front.0.weight"], after["front.0.weight"])
+    assert not (exp / "start/train/hidden.scp").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--from", "wavlm"], r"invalid choice: 'wavlm' .*campplus(.|\n)*--from wavlm: no such file, and no encoder"),
+        (["--from", "README.md", "--initial-model", "README.md"], "both name the encoder to start from"),
+        (["--from", "README.md", "--initial", "dino"], "--initial takes start, previous or a system"),
+        (["--from", "README.md", "--variant", "start"], "--variant takes small letters"),
+        (["--from", "README.md", "--set", "dlglc.augment_probability=0.5"], "frames that are kept cannot be augmented"),
+    ],
+)
+def test_mistakes(root, words, message):
+    done = run(root, *words, "--stage", "3", "--stop-stage", "3", "--exp", "exp/nothing", check=False)
+    assert done.returncode == 1
+    assert re.search(message, done.stderr), done.stderr
+    assert not (root / "exp/nothing").exists()
+
+
+def test_a_file_that_is_no_encoder_stops_stage_3(root):
+    words = ["--from", "README.md", "--stage", "3", "--stop-stage", "3", "--exp", "exp/nothing"]
+    done = run(root, *words, check=False)
+    assert done.returncode == 1
+    assert "README.md: not a model file of this recipe, or damaged" in done.stderr
+    assert not (root / "exp/nothing").exists()

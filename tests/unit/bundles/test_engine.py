@@ -1,0 +1,33 @@
+"""The networks of a bundle: speech is found as Silero's own package finds it."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from dlglc.bundles.container import SPEECH, read_bundle
+from dlglc.bundles.engine import EncoderEngine, SpeechDetector
+from dlglc.bundles.export import torch_embedding
+from dlglc.encoders.models import load_model
+
+
+@pytest.fixture(scope="module")
+def detector(bundles):
+    return SpeechDetector(read_bundle(bundles.unlabelled).parts[SPEECH])
+
+
+@pytest.mark.parametrize("count", [0, 100, 512, 16000, 300_001])
+def test_probabilities_are_those_of_the_package(detector, speech, count):
+    from silero_vad import load_silero_vad
+
+    samples = np.resize(soundfile.read(speech[0][0], dtype="float32")[0], count)
+    expected = load_silero_vad(sequence=True).audio_forward(samples)
+    found = detector.audio_forward(samples)
+    assert found.shape == expected.shape == (-(-count // 512),)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_encoder_is_that_of_the_weights(bundles):
+    engine = EncoderEngine(read_bundle(bundles.unlabelled).parts["model.onnx"])
+    waveform = soundfile.read(bundles.speech[0][0], dtype="float32")[0]
+    expected = torch_embedding(load_model(bundles.system / "model.pt"), waveform)
+    np.testing.assert_allclose(engine.embed(waveform[None])[0], expected, atol=1e-3 * np.abs(expected).max())

@@ -1,0 +1,101 @@
+"""A bundle from the outputs of an experiment."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import dlglc
+from dlglc.bundles.container import ARRAYS, read_bundle, unpack_arrays
+from dlglc.bundles.making import (
+    FEWEST_DIMENSIONS,
+    Training,
+    backend_arrays,
+    make_bundle,
+    nearest,
+    read_training,
+    unlabelled_decision,
+)
+from dlglc.bundles.scorer import Scorer
+from dlglc.data.arks import read_embeddings
+from dlglc.data.tables import read_trials
+from dlglc.errors import RecipeError
+from dlglc.scoring.metrics import roc, summary
+from dlglc.scoring.plda import save_plda, train_plda
+from support.bundles import request, settings
+
+
+def test_arrays_are_those_of_the_training_set(bundles):
+    arrays = unpack_arrays(read_bundle(bundles.unlabelled).parts[ARRAYS])
+    matrix = read_embeddings(bundles.system / "train/embedding.scp")[1]
+    np.testing.assert_allclose(arrays["mean"], matrix.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(arrays["cohort"], matrix.reshape(10, 2, -1).mean(1), rtol=1e-4, atol=1e-5)
+
+
+def test_results_on_the_card_are_those_of_the_model(bundles):
+    model = dlglc.load(bundles.labelled)
+    ids, matrix = read_embeddings(bundles.system / "eval/embedding.scp")
+    row = {utt: i for i, utt in enumerate(ids)}
+    enrol, test, target = read_trials(bundles.data / "eval/trials")
+    scores = [model.score(matrix[row[a]], matrix[row[b]]) for a, b in zip(enrol, test)]
+    rates = summary(roc(np.array(scores), np.array(target)))
+    assert model.card["results"]["eer"] == pytest.approx(rates["eer"], abs=1e-3)
+    threshold = model.decision.threshold(0.1)
+    accepted = np.mean(np.array(scores)[~np.array(target)] >= threshold)
+    assert accepted == pytest.approx(0.1, abs=0.01)
+
+
+def test_the_back_end_is_chosen_by_a_rule(bundles, tmp_path):
+    system = tmp_path / "system"
+    shutil.copytree(bundles.system, system)
+    training = read_training(system)
+    assert backend_arrays(request(bundles, system=system), settings(), training)[1]["backend"] == "asnorm"
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(FEWEST_DIMENSIONS + 1), 4)
+    for dimensions, expected in ((FEWEST_DIMENSIONS, "plda"), (FEWEST_DIMENSIONS - 1, "asnorm")):
+        save_plda(system / "plda.npz", train_plda(rng.standard_normal((len(labels), 24)), labels, dimensions, 2, 1)[0])
+        made = backend_arrays(request(bundles, system=system), settings(), training)
+        assert made[1]["backend"] == expected
+    assert backend_arrays(request(bundles, system=system, backend="plda"), settings(), training)[1]["backend"] == "plda"
+
+
+def test_a_finished_bundle_is_kept_until_an_input_changes(bundles, tmp_path):
+    path = tmp_path / "a.dlglc"
+    make_bundle(request(bundles), settings(), path)
+    first = path.stat().st_mtime_ns
+    make_bundle(request(bundles), settings(), path)
+    assert path.stat().st_mtime_ns == first
+    make_bundle(request(bundles, notes=["Another."]), settings(), path)
+    assert path.stat().st_mtime_ns != first
+
+
+def test_what_is_missing_is_named(bundles, tmp_path):
+    with pytest.raises(RecipeError, match=r"model\.pt: no such"):
+        make_bundle(request(bundles, system=tmp_path), settings(), tmp_path / "a.dlglc")
+    with pytest.raises(RecipeError, match="no such PLDA model"):
+        make_bundle(request(bundles, backend="plda"), settings(), tmp_path / "a.dlglc")
+    assert list(tmp_path.glob("a.dlglc*")) == []
+
+
+def test_thresholds_without_labels_are_of_like_voices():
+    scores = np.array([[9, 3, 1, 0], [3, 9, 2, 1], [1, 2, 9, 0], [0, 1, 0, 9.0]])
+    expected = {(0, 1), (1, 2), (1, 3)}  # 1 is the nearest of all others
+    assert set(zip(*np.nonzero(np.triu(nearest(scores, 1))))) == expected
+    assert nearest(scores, 3).sum() == 12
+
+
+def test_strangers_are_let_through_about_as_often_as_said():
+    """Voices in a space where some are alike, and an encoder that separates those of the training set too well."""
+    rng = np.random.default_rng(0)
+    groups = rng.standard_normal((6, 16))
+    voices = groups[rng.integers(6, size=120)] + rng.standard_normal((120, 16))
+    labels = np.repeat(np.arange(60), 10)
+    known = 1.15 * voices[labels] + 0.6 * rng.standard_normal((600, 16))
+    strangers = voices[60:][np.repeat(np.arange(60), 4)] + 0.6 * rng.standard_normal((240, 16))
+    arrays = {"mean": known.mean(0).astype("f4"), "cohort": known[:60]}
+    scorer = Scorer("cosine", arrays, 0, True)
+    decision = unlabelled_decision(scorer, Training(known.astype("f4"), labels), 0)
+    pairs = scorer.pairs(scorer.represent(strangers.astype("f4")))
+    different = np.repeat(np.arange(60), 4)[:, None] > np.repeat(np.arange(60), 4)
+    accepted = np.mean(pairs[different] >= decision.threshold(0.05))
+    assert 0.003 < accepted < 0.06

@@ -1,0 +1,90 @@
+"""A bundle in use: embeddings of files, samples and long recordings; scores and verdicts."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+import dlglc
+from dlglc.data.arks import read_embeddings
+from dlglc.errors import RecipeError
+from support.scripts import environment
+
+
+@pytest.fixture(scope="module")
+def model(bundles):
+    return dlglc.load(bundles.labelled)
+
+
+def test_embeddings_are_those_of_stage_4(bundles, model):
+    matrix = read_embeddings(bundles.system / "train/embedding.scp")[1]
+    for row, path in ((0, bundles.speech[0][0]), (3, bundles.speech[1][1])):
+        np.testing.assert_allclose(model.embed(path), matrix[row], atol=1e-2 * np.abs(matrix).max())
+
+
+def test_samples_of_another_rate(bundles, model):
+    samples = soundfile.read(bundles.speech[0][0], dtype="float32")[0]
+    expected = model.embed(samples)
+    np.testing.assert_allclose(model.embed(str(bundles.speech[0][0])), expected, atol=1e-3 * np.abs(expected).max())
+    wide = np.interp(np.arange(2 * len(samples)) / 2, np.arange(len(samples)), samples)
+    again = model.embed(wide, 32000)
+    assert again @ expected > 0.98 * np.linalg.norm(again) * np.linalg.norm(expected)
+
+
+def test_a_long_recording_is_the_mean_of_its_windows(bundles, model):
+    samples = np.resize(soundfile.read(bundles.speech[0][0], dtype="float32")[0], 16000 * 50)
+    halves = [model.embed(samples[:400000]), model.embed(samples[400000:])]
+    np.testing.assert_allclose(model.embed(samples), np.mean(halves, axis=0), atol=1e-4)
+    pause = np.random.default_rng(0).normal(0, 1e-4, 16000 * 30).astype("f4")
+    with_pause = np.concatenate([samples[:400000], pause[:400000]])
+    np.testing.assert_allclose(model.embed(with_pause), halves[0], atol=1e-3 * np.abs(halves[0]).max())
+
+
+def test_what_is_doubtful_is_said(bundles, model, tmp_path):
+    samples, rate = soundfile.read(bundles.speech[0][0], dtype="float32")
+    heard = model.hear(bundles.speech[0][0])
+    assert heard.seconds == pytest.approx(len(samples) / rate)
+    assert 0.3 < heard.speech <= heard.seconds
+    noise = model.hear(np.random.default_rng(0).normal(0, 0.1, 32000).astype("f4"))
+    assert noise.speech < 0.5 and "nothing to decide on" in noise.remarks[0]
+
+
+def test_a_recording_is_of_its_own_speaker(bundles, model):
+    a, b = bundles.speech[0][0], bundles.speech[1][0]
+    same = model.verify([a], a, 0.1)
+    assert same.verdict == "same" and same.score >= same.threshold
+    other = model.verify([a], b, 0.1)
+    assert other.score < same.score and other.probability < same.probability
+    assert model.verify([a, a], a, 0.1).score == pytest.approx(same.score, abs=1e-3)
+    assert model.verify([a], np.random.default_rng(0).normal(0, 0.1, 32000).astype("f4"), 0.1).verdict == "undecided"
+    with pytest.raises(RecipeError, match="choose one of these"):
+        model.verify([a], b, 1e-9)
+
+
+def test_without_labels_there_is_no_probability(bundles):
+    model = dlglc.load(bundles.unlabelled)
+    a = bundles.speech[0][0]
+    found = model.verify([a], a, 0.1)
+    assert found.probability is None and found.verdict == "same"
+    assert model.decision.source == "cohort"
+
+
+def test_use_needs_no_torch_and_no_pydantic(bundles):
+    """In a Python where both cannot be imported."""
+    program = (
+        "import sys; sys.modules.update(torch=None, pydantic=None, sklearn=None, kaldiio=None, yaml=None)\n"
+        "import dlglc\n"
+        f"model = dlglc.load({str(bundles.labelled)!r})\n"
+        f"print(model.verify([{str(bundles.speech[0][0])!r}], {str(bundles.speech[0][0])!r}, 0.1).verdict)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert (done.stdout, done.returncode) == ("same\n", 0), done.stderr
+    light = "import sys, dlglc; print(sorted({'numpy', 'torch', 'scipy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", light], capture_output=True, text=True, env=environment(), check=True)
+    assert done.stdout == "[]\n"
+    assert os.path.exists(bundles.labelled)
