@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from faults import read_models, read_tables
+from faults import read_bundles, read_models, read_tables
 
 
 class Reader(NamedTuple):
@@ -48,6 +48,10 @@ READERS = {
     "model.pt of 0.2": Reader("models", read_models.make_unsealed_model, read_models.judge_model),
     "checkpoint.pt": Reader("models", read_models.make_checkpoint, read_models.judge_checkpoint),
     "plda.npz": Reader("models", read_models.make_plda, read_models.judge_plda),
+    "bundle": Reader("models", read_bundles.make_bundle, read_bundles.judge_bundle),
+    "card of a bundle": Reader("models", read_bundles.make_card, read_bundles.judge_part),
+    "arrays of a bundle": Reader("models", read_bundles.make_arrays, read_bundles.judge_part),
+    "people": Reader("models", read_bundles.make_people, read_bundles.judge_people),
     "Kaldi's plda": Reader("models", read_models.make_kaldi_plda, read_models.judge_kaldi_plda),
     "wav": Reader("audio", read_models.write_audio("a.wav"), read_models.judge_audio, (ValueError, OSError)),
     "flac": Reader("audio", read_models.write_audio("a.flac"), read_models.judge_audio, (ValueError, OSError)),

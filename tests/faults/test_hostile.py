@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlglc.bundles.container import read_bundle
 from dlglc.data.arks import read_embeddings
 from dlglc.data.tables import read_table
 from dlglc.encoders.models import load_model
@@ -16,6 +17,7 @@ from dlglc.errors import RecipeError
 from dlglc.files import load_tensors
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
+from faults.read_bundles import write_bomb
 from support import chain
 from support.scripts import ROOT
 from support.training import SMALL
@@ -123,7 +125,7 @@ def test_a_pickle_is_never_run(tmp_path, monkeypatch, form):
     pickled = pickle.dumps(Runs())
     if form == "model":
         torch.save({"w": Runs()}, "model.pt")
-        with pytest.raises(RecipeError, match="not a model file"):
+        with pytest.raises(RecipeError, match=r"model\.pt: refused: loading this file would run code"):
             load_tensors("model.pt")
     else:
         if form == "NPY":
@@ -145,3 +147,9 @@ def test_settings_build_nothing(tmp_path, monkeypatch, text):
     with pytest.raises(RecipeError, match=r"dlglc\.yaml:1: "):
         load_settings(DlglcSettings, tmp_path / "dlglc.yaml")
     assert not (tmp_path / "PWNED").exists()
+
+
+def test_a_bundle_that_grows_when_it_is_unpacked_is_refused(tmp_path):
+    write_bomb(tmp_path / "x.dlglc")
+    with pytest.raises(RecipeError, match=r"x\.dlglc: not a bundle, or a damaged one: its parts are compressed"):
+        read_bundle(tmp_path / "x.dlglc")

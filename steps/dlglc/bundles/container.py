@@ -6,6 +6,7 @@ Any program that opens zip archives shows what is in it. `unzip` and `sha256sum 
 import hashlib
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import RecipeError
-from ..files import whole_file
+from ..files import check_archive, whole_file
 
 SUMS = "SHA256SUMS"
 ONNX, WEIGHTS, ARRAYS, CARD, PAGE, SPEECH = (
@@ -57,11 +58,12 @@ def read_bundle(path: str | Path) -> Bundle:
     """
     path = Path(path)
     try:
+        check_archive(path)  # parts that grow when they are unpacked are refused, before they are
         with zipfile.ZipFile(path) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such bundle: steps/make_bundle.py or stage 7 of run.sh makes one") from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError) as error:
         raise RecipeError(f"{path}: not a bundle, or a damaged one: {error}: make or copy it again") from None
     sums = parts.pop(SUMS, b"")
     missing = sorted({ONNX, ARRAYS, CARD, SPEECH} - parts.keys())
@@ -100,6 +102,14 @@ def pack_arrays(arrays: dict[str, Array]) -> bytes:
 
 
 def unpack_arrays(content: bytes) -> dict[str, Any]:
-    """What pack_arrays made."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+    """What pack_arrays made.
+
+    Raises:
+        ValueError: an array has something else than finite numbers in it.
+    """
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        arrays = dict(archive)
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+            raise ValueError(f"{name} has something else than finite numbers in it")
+    return arrays

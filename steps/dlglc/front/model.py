@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import zipfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,13 @@ from ..bundles.container import ARRAYS, CARD, ONNX, SPEECH, Bundle, read_bundle,
 from ..bundles.decision import Decision
 from ..bundles.engine import EncoderEngine, SpeechDetector
 from ..bundles.scorer import Scorer
+from ..errors import RecipeError
 from .listening import Listener, Recording, find_speech
 
 Source = str | os.PathLike[str] | Array
 
+# What Python says of contents that have other names, types or shapes than a bundle's.
+UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError, EOFError, zipfile.BadZipFile)
 WINDOW = 30.0  # s; a longer recording is embedded in equal windows of at most this length
 SPOKEN = 0.1  # share of a window that must be speech; windows with less are left out if others have it
 NO_SPEECH, LITTLE = 0.5, 2.0  # s of speech: below the first nothing is decided, below the second it is said
@@ -78,12 +82,15 @@ class Model:
 
     def __init__(self, bundle: Bundle):
         self.id, self.path, self.parts = bundle.id, bundle.path, bundle.parts
-        self.card: dict[str, Any] = json.loads(bundle.parts[CARD])
-        self.sample_rate = int(self.card["features"]["sample_rate"])
-        arrays = unpack_arrays(bundle.parts[ARRAYS])
-        tables = {name: arrays.pop(name) for name in ("rates", "thresholds", "misses")}
-        self.decision = Decision(**tables, **self.card["decision"])
-        self.scorer = Scorer(arrays=arrays, **self.card["backend"])
+        try:  # the checksums of a stranger's bundle may be right, and its contents not
+            self.card: dict[str, Any] = json.loads(bundle.parts[CARD])
+            self.sample_rate = int(self.card["features"]["sample_rate"])
+            arrays = unpack_arrays(bundle.parts[ARRAYS])
+            tables = {name: arrays.pop(name) for name in ("rates", "thresholds", "misses")}
+            self.decision = Decision(**tables, **self.card["decision"])
+            self.scorer = Scorer(arrays=arrays, **self.card["backend"])
+        except UNUSABLE as error:
+            raise RecipeError(f"{bundle.path}: not a bundle of this recipe: {CARD} or {ARRAYS}: {error!r}") from error
         self.listener = Listener(self.sample_rate)
 
     @cached_property

@@ -1,6 +1,7 @@
 """Enrolled people: one file, a sum of vectors for each person, and a search among all of them."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ..arrays import Array
 from ..bundles.decision import Decision
 from ..bundles.scorer import Scorer
 from ..errors import RecipeError
-from ..files import whole_file
+from ..files import check_archive, seal, whole_file
 from ..vectors import group_means
 
 PIECE = 1 << 16  # people whose models are computed together
@@ -53,11 +54,14 @@ class People:
             RecipeError: the file is missing, damaged, or of another bundle.
         """
         try:
+            check_archive(path)
             with np.load(path, allow_pickle=False) as arrays:
                 found = cls(str(arrays["bundle"]), arrays["names"], arrays["sums"], arrays["counts"])
+            if not found.is_sound():
+                raise ValueError("its arrays do not go together, or have something else than finite numbers in them")
         except FileNotFoundError:
             raise RecipeError(f"{path}: no such file: `dlg-lc identify enrol` makes it") from None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
             raise RecipeError(f"{path}: not a file of enrolled people, or damaged: {error}") from None
         if found.bundle != bundle:
             raise RecipeError(f"{path}: enrolled with bundle {found.bundle}, not {bundle}: enrol with one bundle only")
@@ -67,6 +71,13 @@ class People:
         """Write one .npz."""
         with whole_file(path) as file:
             np.savez(file, bundle=np.array(self.bundle), names=self.names, sums=self.sums, counts=self.counts)
+            seal(file)
+
+    def is_sound(self) -> bool:
+        """True if there is one finite sum and one number above 0 for each name."""
+        shapes = self.names.shape == self.counts.shape == self.sums.shape[:1] and self.sums.ndim == 2
+        kinds = self.names.dtype.kind == "U" and self.sums.dtype.kind == "f" and self.counts.dtype.kind == "i"
+        return bool(shapes and kinds and np.isfinite(self.sums).all() and (self.counts > 0).all())
 
     def added(self, names: Sequence[str], vectors: Array) -> "People":
         """With further recordings, of people who are there or not.
