@@ -169,7 +169,12 @@ def read_samples(file: soundfile.SoundFile, start: int, wanted: int) -> Array:
     parts: list[Array] = []
     done = 0
     while done < wanted:
-        parts.append(to_int16(file, min(wanted - done, PART)))
+        try:
+            parts.append(to_int16(file, min(wanted - done, PART)))
+        except soundfile.LibsndfileError as error:
+            raise ValueError(
+                f"cut short or damaged: {error.error_string.strip('. ')}: mend it, or take it out"
+            ) from None
         done += len(parts[-1])
         if not len(parts[-1]):
             raise ValueError(f"cut short: {start + done} samples of {start + wanted} are there")
