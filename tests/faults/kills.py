@@ -18,6 +18,7 @@ from support.training import dino_arguments, figures, round_arguments
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 LEFT = (".tmp", "in_use.json", "packing.json", "packing.jsonl", ".unpacked")  # ends of names that nothing may leave
+TIMED = ("log/", "tensorboard/")  # folders whose files have times in them
 CHANGING = ("checkpoint.pt", "metrics.jsonl", "command")  # compared by their contents, or not at all
 
 
@@ -150,7 +151,7 @@ def contents(folder: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_file() and path.name not in CHANGING and "log/" not in name:
+        if path.is_file() and path.name not in CHANGING and not name.startswith(TIMED):
             found[name] = path.read_bytes()
     if (folder / "checkpoint.pt").exists():
         found["checkpoint.pt"] = load_tensors(folder / "checkpoint.pt")
