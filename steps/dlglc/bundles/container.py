@@ -105,10 +105,14 @@ def unpack_arrays(content: bytes) -> dict[str, Any]:
     """What pack_arrays made.
 
     Raises:
-        ValueError: an array has something else than finite numbers in it.
+        ValueError: an array has something else than finite numbers in it, or grows when it is unpacked.
+        Exception: of other types, from zipfile and numpy, if the content is damaged.
     """
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        arrays = dict(archive)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(part.file_size for part in archive.infolist()) > len(content):
+            raise ValueError("its parts are compressed or overlap, which no bundle of this recipe has")
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        arrays = dict(stored)
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
             raise ValueError(f"{name} has something else than finite numbers in it")

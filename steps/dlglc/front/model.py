@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from .listening import Listener, Recording, find_speech
 Source = str | os.PathLike[str] | Array
 
 # What Python says of contents that have other names, types or shapes than a bundle's.
-UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError, EOFError, zipfile.BadZipFile)
+UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 WINDOW = 30.0  # s; a longer recording is embedded in equal windows of at most this length
 SPOKEN = 0.1  # share of a window that must be speech; windows with less are left out if others have it
 NO_SPEECH, LITTLE = 0.5, 2.0  # s of speech: below the first nothing is decided, below the second it is said
