@@ -131,7 +131,7 @@ def search(args: argparse.Namespace) -> int:
         for one in answers
     ]
     lines.append(
-        f"threshold {threshold:.2f}: {100 * args.false_accept:g} % of strangers, {len(people)} people searched"
+        f"threshold {threshold:.2f}: {100 * args.false_accept:g} % of strangers count as one of {len(people)} people"
     )
     record = {"answers": answers, "threshold": threshold, "people": len(people), "remarks": remarks}
     answer(record, "\n".join(lines) + bullet_list(remarks), args.json)
