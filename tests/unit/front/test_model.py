@@ -9,8 +9,12 @@ import pytest
 import soundfile
 
 import dlglc
+from dlglc.bundles.decision import make_decision
+from dlglc.bundles.scorer import Scorer
 from dlglc.data.arks import read_embeddings
 from dlglc.errors import RecipeError
+from dlglc.front.listening import Recording
+from support.audio_files import tones
 from support.scripts import environment
 
 
@@ -88,3 +92,17 @@ def test_use_needs_no_torch_and_no_pydantic(bundles):
     done = subprocess.run([sys.executable, "-c", light], capture_output=True, text=True, env=environment(), check=True)
     assert done.stdout == "[]\n"
     assert os.path.exists(bundles.labelled)
+
+
+def test_several_voices_are_remarked(bundles):
+    """Tones and noise stand in for voices, which an encoder of random weights cannot tell apart."""
+    model = dlglc.load(bundles.labelled)
+    rng = np.random.default_rng(0)
+    low, high = tones(10, 16000), rng.normal(0, 0.1, 160000)
+    mean = (model.embed(low) + model.embed(high)) / 2
+    model.scorer = Scorer("cosine", {"mean": mean, "cohort": mean[None]}, 0, True)
+    model.decision = make_decision("cohort", np.linspace(-1, 0.5, 1000))
+    for samples, expected in ((np.concatenate([low, high]), 2), (high, 1)):
+        recording = Recording("a", samples.astype("f4"), [])
+        assert model.count_voices(recording, [(0, len(samples))]) == expected
+    assert model.count_voices(recording, [(0, 60000)]) == model.count_voices(recording, []) == 1
