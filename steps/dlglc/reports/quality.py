@@ -82,8 +82,8 @@ def gate_quality(gate_dir: Path, clusters: list[str], truth: list[str]) -> list[
     labels, speakers, speaker_of = speakers_of_clusters(clusters, truth)
     lines = []
     for file in sorted(gate_dir.glob("epoch*.npz")):
-        decision, target, _ = read_record(file)
-        before, after = speaker_of[labels] == speakers, speaker_of[target] == speakers
+        decision, target, _, rows = read_record(file)
+        before, after = (speaker_of[labels] == speakers)[rows], speaker_of[target] == speakers[rows]
         kept, corrected, dropped = decision == KEPT, decision == CORRECTED, decision == DROPPED
         lines.append(
             {

@@ -22,11 +22,13 @@ class SavedRecord(NamedTuple):
         decision: (N,) int8, 0 dropped, 1 kept, 2 corrected.
         target: (N,) int32, cluster.
         log_loss: (N,) float32, ln(loss).
+        rows: (N,) rows of the utterances in the data directory; all rows if the file does not say.
     """
 
     decision: Array
     target: Array
     log_loss: Array
+    rows: Array
 
 
 def record_file(gate_dir: Path, epoch: int) -> Path:
@@ -37,7 +39,9 @@ def record_file(gate_dir: Path, epoch: int) -> Path:
 def read_record(path: Path) -> SavedRecord:
     """Read what EpochRecords.save wrote."""
     with np.load(path, allow_pickle=False) as file:
-        return SavedRecord(file["decision"], file["target"], file["log_loss"])
+        decision = file["decision"]
+        rows = file["rows"] if "rows" in file else np.arange(len(decision))
+        return SavedRecord(decision, file["target"], file["log_loss"], rows)
 
 
 class EpochRecords:

@@ -5,7 +5,7 @@ import numpy as np
 from ...arrays import Array
 from ...clusters.search import size_warnings
 from ..records import BACKENDS, read_json
-from ..sessions import known_sessions, session_agreement, speaker_pairs
+from ..session_signs import known_sessions, session_agreement, speaker_pairs
 from .experiment import Experiment, Finding, percent
 
 REMEDY_FOR_SESSIONS = (
