@@ -100,7 +100,7 @@ class AttentiveStatistics(nn.Module):
     def __init__(self, channels: int, bottleneck: int, norm: bool = False):
         super().__init__()
         self.channels = channels
-        self.norm = nn.Sequential(nn.ReLU(), nn.BatchNorm1d(bottleneck)) if norm else nn.Identity()
+        self.norm = nn.Sequential(nn.ReLU(), nn.BatchNorm1d(bottleneck)) if norm else None
         # The input of the first layer is [x; mean; std]. Mean and std are constant over time: they are projected once.
         self.down = nn.Conv1d(channels, bottleneck, 1)
         self.context = nn.Linear(2 * channels, bottleneck, bias=False)
@@ -113,7 +113,8 @@ class AttentiveStatistics(nn.Module):
         variance = (wide.square().mean(1) - mean.square()).clamp(min=0)
         context = self.context(torch.cat([mean, (variance + 1e-7).sqrt()], dim=1).to(x.dtype))
         hidden = convolve(self.down, x) + context.unsqueeze(1)
-        hidden = self.norm(hidden.flatten(0, 1)).view_as(hidden)
+        if self.norm is not None:
+            hidden = self.norm(hidden.flatten(0, 1)).view_as(hidden)
         logits = convolve(self.up, torch.tanh(hidden))
         weighted = torch.softmax(logits.to(wide.dtype), dim=1) * wide
         mean = weighted.sum(1)
