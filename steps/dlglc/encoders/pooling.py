@@ -119,8 +119,8 @@ def fused_statistics(device: str, channels: int, dtype: torch.dtype) -> tuple[Pl
     forward, backward = (torch.compile(form, options=here) for form in (moments, moment_gradients))
 
     def weighted(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        mean, square = FusedMoments.apply(logits, x, forward, backward)  # type: ignore[no-untyped-call]
-        return mean_and_deviation(mean, square)
+        apply: Callable[..., tuple[torch.Tensor, torch.Tensor]] = FusedMoments.apply
+        return mean_and_deviation(*apply(logits, x, forward, backward))
 
     try:
         for batch, frames in SAMPLES:
