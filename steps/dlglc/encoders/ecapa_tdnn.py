@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .base import Encoder, Part
-from .pooling import fused_statistics, plain_statistics, weighted_statistics
+from .pooling import Plain, Weighted, fused_statistics, plain_statistics, weighted_statistics
 
 
 def convolve(conv: nn.Conv1d, x: torch.Tensor, reflect: bool = False) -> torch.Tensor:
@@ -109,8 +109,10 @@ class AttentiveStatistics(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # Whole utterances have too many shapes to compile for. A CPU is not quicker with compiled forms.
-        fused = x.is_cuda and self.training
-        plain, weighted = fused_statistics("cuda", self.channels) if fused else (plain_statistics, weighted_statistics)
+        plain: Plain = plain_statistics
+        weighted: Weighted = weighted_statistics
+        if x.is_cuda and self.training:
+            plain, weighted = fused_statistics("cuda", self.channels, x.dtype)
         context = self.context(plain(x).to(x.dtype))
         hidden = convolve(self.down, x) + context.unsqueeze(1)
         if self.norm is not None:
