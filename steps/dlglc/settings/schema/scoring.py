@@ -21,6 +21,7 @@ class ClusterSettings(Settings):
     max_iter: Count
     tolerance: BelowOne
     ahc_from: CountOrNone
+    ahc_ratio: Annotated[float, Field(ge=1)]
     stop_on_bad_sizes: bool
 
     @model_validator(mode="after")
@@ -33,6 +34,8 @@ class ClusterSettings(Settings):
                 f"{self.ahc_from} centroids cannot be merged to {self.num_clusters} (num_clusters): raise it, or set 0",
                 "num_clusters",
             )
+        if self.ahc_from and self.ahc_ratio > 1:
+            raise Clash("ahc_ratio", "ahc_from says the same as a number: set one of the two", "ahc_from")
         return self
 
 
