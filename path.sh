@@ -8,9 +8,9 @@ export LC_ALL=C.UTF-8 # sorts by code point as Kaldi's LC_ALL=C does, and lets t
 
 # Threads of one process; nproc knows what Slurm or a container grants. Stages that run several jobs a machine lower it.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
-# Threads that wait for others sleep. By default they spin, and beside other busy processes they then keep those that they
-# wait for from running: a training on two of two cores became 28 times as slow instead of 3 times.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+# Threads that wait for others soon sleep (libgomp: after 1,000 looks instead of 300,000). Beside other busy processes they
+# would keep those that they wait for from running: a training on two cores became 28 times as slow instead of 3 times.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 # Memory of a GPU grows in place, so that batches of changing sizes leave no gaps in it.
 export PYTORCH_ALLOC_CONF=${PYTORCH_ALLOC_CONF:-expandable_segments:True}
 # glibc gives every large tensor back to the kernel and faults its pages in again; keeping them doubles CPU training.

@@ -290,7 +290,7 @@ has_trials() { $dry_run || [ -f "$data/eval/trials" ]; }
 last_model() {
   local system last=
   for system in "${scored[@]}"; do
-    if [ -f "$exp/$system/model.pt" ] || { $dry_run && [ "$system" != mfcc ]; }; then last=$system; fi
+    if [ -f "$exp/$system/model.pt" ] && [ -f "$exp/$system/clusters/utt2cluster" ] || { $dry_run && [ "$system" != mfcc ]; }; then last=$system; fi
   done
   echo "$last"
 }

@@ -31,7 +31,9 @@ def pooling_bytes(fused: bool) -> dict[bool, float]:
     Args:
         fused: True = in the compiled forms, by torch.compile's own count.
     """
-    plain, weighted = fused_statistics("cpu", SAMPLE[2]) if fused else (plain_statistics, weighted_statistics)
+    plain, weighted = (
+        fused_statistics("cpu", SAMPLE[2], torch.bfloat16) if fused else (plain_statistics, weighted_statistics)
+    )
     if fused and plain is plain_statistics:
         raise SystemExit("count.py: no compiler here: the fused form cannot be counted")
     found = {}

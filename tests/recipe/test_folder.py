@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import dlglc
 from dlglc.data.audio import Recordings, open_file
 from dlglc.data.folder import id_of, shown_path
 from dlglc.data.tables import read_table
@@ -81,6 +82,8 @@ def test_all_stages_finish_without_labels(folder):
         "report.html",
     ):
         assert (folder.tree / "exp/folder" / name).exists()
+    model = dlglc.load(folder.tree / "exp/folder/round1/bundle.dlglc")
+    assert (model.decision.source, model.card["results"]) == ("cohort", None)
     assert not list(folder.tree.glob("data/folder/**/utt2spk.truth"))
     assert not (folder.tree / "data/folder/eval").exists()
 

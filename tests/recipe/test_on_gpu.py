@@ -110,7 +110,7 @@ def test_clusters_are_those_of_the_cpu():
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 2e-2)])
 def test_pooling_is_compiled_and_gives_the_same(dtype, tolerance):
-    plain, weighted = fused_statistics(DEVICE, 96)
+    plain, weighted = fused_statistics(DEVICE, 96, dtype)
     assert plain is not plain_statistics, "torch.compile does not work on this device"
     for batch, frames in ((8, 100), (6, 150), (8, 51)):
         logits, x = (torch.randn(batch, frames, 96, device=DEVICE).to(dtype).requires_grad_() for _ in "ab")

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import dlglc
 from dlglc.data.tables import read_table, write_table
 from support.chain import command, run
 
@@ -91,6 +92,15 @@ def test_the_chain_runs_from_data_to_report(finished):
     trials = [line.split()[:2] for line in (tree / "data/mini/eval/trials").read_text().splitlines()]
     scores = [line.split()[:2] for line in (tree / "exp/mini/round1/scores/plda").read_text().splitlines()]
     assert scores == trials
+
+
+def test_the_last_system_comes_as_a_bundle(finished):
+    path = finished.tree / "exp/mini/round1/bundle.dlglc"
+    assert "for use with dlg-lc: exp/mini/round1/bundle.dlglc" in finished.said
+    model = dlglc.load(path)
+    assert (model.card["name"], model.decision.source) == ("mini-round1", "labels")
+    assert model.card["results"]["speakers"] == 4
+    assert not list(finished.tree.glob("exp/mini/dino/bundle*"))
 
 
 def test_every_stage_says_its_number_title_and_time(finished):

@@ -15,7 +15,7 @@ from dlglc.files import write_lines
 from dlglc.settings import load_settings
 from dlglc.settings.schema import BackendSettings, DinoSettings, FbankSettings
 
-SPEAKERS, UTTERANCES = 10, 2
+SPEAKERS, UTTERANCES = 14, 2
 
 
 class Bundles(NamedTuple):

@@ -84,7 +84,7 @@ def card_page(card: dict[str, Any], decision: Decision) -> str:
         "trials. Weight and offset of the calibration are from the same trials."
         if decision.source == "labels"
         else f"From {decision.different:,} pairs of neighbouring clusters of the training set. Nothing is labelled: "
-        "the true rate of false accepts can be several times as high, and nothing is known about misses."
+        "the true rate of false accepts can be several times as high or as low, and nothing is known about misses."
     )
     parts = [
         f"# {card['name']}",

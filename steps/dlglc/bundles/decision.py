@@ -98,7 +98,7 @@ def make_decision(
 
     """
     falling = np.sort(different)[::-1]
-    fewest = min(ENOUGH, max(1, len(falling) // 20))
+    fewest = min(ENOUGH, max(1, len(falling) // 100))
     counts = np.unique(np.geomspace(fewest, len(falling) / 2, STEPS).astype(int))
     thresholds = falling[counts - 1].astype(np.float64)
     misses = np.empty(0)

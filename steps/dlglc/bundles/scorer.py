@@ -8,7 +8,7 @@ from ..arrays import Array
 from ..scoring.backends import Backend, Cosine, dot_trials
 from ..scoring.cohort import as_norm, cohort_statistics
 from ..scoring.plda import Plda, PldaBackend
-from ..vectors import group_means
+from ..vectors import group_means, unit_length
 
 BACKENDS = {
     "plda": "log-likelihood ratio of PLDA",
@@ -75,8 +75,9 @@ class Scorer:
             counts: (E,) their numbers.
         """
         means = sums / counts[:, None].astype(sums.dtype)
-        single = self.space.enrol(means, np.arange(len(means)), np.arange(len(means)))
-        return Models(single[0], None if single[1] is None else counts)
+        if isinstance(self.space, PldaBackend):
+            return Models(means, counts if self.space.exact else None)
+        return Models(unit_length(means), None)
 
     def enrolment_factors(self, sums: Array, counts: Array, piece: int) -> Array:
         """(E, K) float32. Scores without a cohort are their inner products with test_factors.

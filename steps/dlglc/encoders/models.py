@@ -15,7 +15,7 @@ from ..settings.schema import EncoderSettings, FbankSettings
 from . import build_encoder
 from .base import Encoder
 
-OLDER_FBANK = {"full_scale": 32768}  # what models of version 0.2 and older do not say
+OLDER_FBANK, OLDER_ENCODER = {"full_scale": 32768}, {"speechbrain": False}  # what models of version 0.2 do not say
 
 
 class Model(NamedTuple):
@@ -66,7 +66,7 @@ def load_model(path: str | Path) -> Model:
     if missing:
         raise RecipeError(f"{path}: not a model.pt of this recipe: the file lacks {', '.join(sorted(missing))}")
     try:
-        encoder_settings = EncoderSettings.model_validate(contents["encoder"])
+        encoder_settings = EncoderSettings.model_validate({**OLDER_ENCODER, **contents["encoder"]})
         fbank_settings = FbankSettings.model_validate({**OLDER_FBANK, **contents["fbank"]})
     except ValidationError as error:
         schema = EncoderSettings if error.title == "EncoderSettings" else FbankSettings

@@ -5,6 +5,7 @@ BUNDLE is the file that stage 7 of run.sh made. Recordings may be of any format,
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -38,6 +39,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run `dlg-lc`. Exit status: 0 done, 1 something cannot be used, 2 wrong options; --exit-status adds others."""
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
 
     def act() -> None:
         args = make_parser().parse_args(words)

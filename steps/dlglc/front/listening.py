@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..data.cutting import FRAME, RATE, Detector, speech_probabilities
+from ..data.folder import UNSPEAKABLE
 from ..data.intake import Intake, resampled
 from ..data.spool import Samples
 from ..errors import RecipeError
@@ -50,6 +51,7 @@ class Listener:
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
         self.intake = Intake(sample_rate, Path(tempfile.gettempdir()))
+        self.links: tempfile.TemporaryDirectory[str] | None = None
 
     def open(self, source: str | os.PathLike[str] | Array, sample_rate: int | None = None) -> Recording:
         """Open a file, or take samples.
@@ -66,7 +68,7 @@ class Listener:
         else:
             name = os.fspath(source)
             try:
-                taken = self.intake.take(name)
+                taken = self.intake.take(self.plain(name))
             except (ValueError, OSError) as error:
                 raise RecipeError(f"{name}: {error}") from None
             remarks = [REMARKS[note] for note in taken.notes if note in REMARKS]
@@ -77,6 +79,15 @@ class Listener:
         if seconds < SHORTEST:
             raise RecipeError(f"{opened.name}: {seconds:.2f} s are too short: {SHORTEST} s are needed")
         return opened
+
+    def plain(self, name: str) -> str:
+        """A path that libraries take: a link to the file if its name is no UTF-8, or ends like a command."""
+        if not (UNSPEAKABLE.search(name) or name.endswith("|")) or not os.path.isfile(name):
+            return name
+        self.links = self.links or tempfile.TemporaryDirectory()
+        link = os.path.join(self.links.name, f"link{len(os.listdir(self.links.name))}")
+        os.symlink(os.path.abspath(name), link)
+        return link
 
     def converted(self, waveform: Array, rate: int) -> Array:
         """Samples of the caller at the sample rate of the bundle."""

@@ -19,6 +19,7 @@ from ..bundles.engine import EncoderEngine, SpeechDetector
 from ..bundles.scorer import Scorer
 from ..errors import RecipeError
 from .listening import Listener, Recording, find_speech
+from .windows import SMALLEST, cut_windows, embed_windows, group_windows
 
 Source = str | os.PathLike[str] | Array
 
@@ -27,6 +28,9 @@ UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, EO
 WINDOW = 30.0  # s; a longer recording is embedded in equal windows of at most this length
 SPOKEN = 0.1  # share of a window that must be speech; windows with less are left out if others have it
 NO_SPEECH, LITTLE = 0.5, 2.0  # s of speech: below the first nothing is decided, below the second it is said
+
+VOICES_RATE = 0.1  # false-accept rate of the threshold by which windows are of one voice, for a remark
+MOST_WINDOWS = 60
 
 
 class Heard(NamedTuple):
@@ -116,8 +120,12 @@ class Model:
         """
         return self.embedding_of(self.listener.open(source, sample_rate))
 
-    def hear(self, source: Source, sample_rate: int | None = None) -> Heard:
-        """The embedding of a recording, and what is doubtful about it. Arguments and errors are those of embed."""
+    def hear(self, source: Source, sample_rate: int | None = None, count_voices: bool = False) -> Heard:
+        """The embedding of a recording, and what is doubtful about it. Arguments and errors are those of embed.
+
+        Args:
+            count_voices: remark on several voices, too. It takes about twice the time.
+        """
         recording = self.listener.open(source, sample_rate)
         stretches = find_speech(self.detector, recording.samples, self.sample_rate)
         seconds = len(recording.samples) / self.sample_rate
@@ -127,7 +135,26 @@ class Model:
             remarks.insert(0, f"{speech:.1f} s of speech: nothing to decide on")
         elif speech < LITTLE:
             remarks.insert(0, f"only {speech:.1f} s of speech: a score is uncertain")
+        if count_voices and self.count_voices(recording, stretches) > 1:
+            remarks.append("perhaps of several voices: `dlg-lc who-is-who` on this one recording shows them")
         return Heard(recording.name, self.embedding_of(recording, stretches), seconds, speech, remarks)
+
+    def count_voices(self, recording: Recording, stretches: list[tuple[int, int]]) -> int:
+        """The number of voices that speak one after the other in an open recording.
+
+        In a long one, MOST_WINDOWS windows are listened to.
+
+        Args:
+            stretches: of speech.
+        """
+        windows = cut_windows(stretches, self.sample_rate)
+        windows = [windows[i] for i in np.unique(np.linspace(0, len(windows) - 1, MOST_WINDOWS).astype(int)) if windows]
+        if len(windows) < 2 * SMALLEST:
+            return 1
+        rate = min(max(VOICES_RATE, float(self.decision.rates[0])), float(self.decision.rates[-1]))
+        embeddings = embed_windows(self.engine, recording.samples, windows)
+        labels = group_windows(self.scorer, embeddings, self.decision.threshold(rate))
+        return max(1, int(np.count_nonzero(np.bincount(labels) >= SMALLEST)))
 
     def embedding_of(self, recording: Recording, stretches: list[tuple[int, int]] | None = None) -> Array:
         """The embedding of an open recording: of all of it, or the mean over its windows if it is long.
@@ -173,7 +200,7 @@ class Model:
             RecipeError: a recording cannot be used, or the bundle has no threshold for this rate.
         """
         threshold = self.decision.threshold(false_accept)
-        heard = [self.hear(source) for source in [*enrolment, test]]
+        heard = [self.hear(source, count_voices=True) for source in [*enrolment, test]]
         score = self.score([one.embedding for one in heard[:-1]], heard[-1].embedding)
         remarks = [f"{one.name}: {remark}" for one in heard for remark in one.remarks]
         verdict = "same" if score >= threshold else "different"

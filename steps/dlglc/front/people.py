@@ -14,7 +14,7 @@ from ..errors import RecipeError
 from ..files import check_archive, seal, whole_file
 from ..vectors import group_means
 
-PIECE = 1 << 16  # people whose models are computed together
+PIECE = 1 << 13  # people whose models are computed together
 
 
 class People:

@@ -5,19 +5,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..arrays import Array
 from ..data.spool import Samples
 from ..errors import RecipeError
-from .grouping import MOST, cut_tree, pair_scores
+from .grouping import MOST
 from .listening import find_speech
 from .model import Model
+from .windows import cut_windows, embed_windows, group_windows
 
-WINDOW, STEP = 2.0, 1.0  # s; a voice needs about two seconds to be known by
 BREATH = 0.5  # s; a shorter pause of one voice ends no turn
-BATCH = 32  # windows that are embedded together
-SMALLEST = 3  # windows of a voice; a smaller group is given to the nearest of the others
 
 
 class Turn(NamedTuple):
@@ -51,46 +47,9 @@ def find_turns(model: Model, samples: Samples, rate: float, voices: int | None =
     if len(windows) > MOST:
         hours = sum(b - a for a, b in stretches) / model.sample_rate / 3600
         raise RecipeError(f"{hours:.1f} hours of speech are too long: cut the recording")
-    embeddings = embed_windows(model, samples, windows)
-    scores, vectors = pair_scores(model.scorer, embeddings)
-    labels = cut_tree(scores, vectors, model.decision.threshold(rate), voices)
-    if voices is None:
-        labels = merge_small(labels, scores)
+    embeddings = embed_windows(model.engine, samples, windows)
+    labels = group_windows(model.scorer, embeddings, model.decision.threshold(rate), voices)
     return join_windows(windows, labels, stretches, model.sample_rate)
-
-
-def cut_windows(stretches: Iterable[tuple[int, int]], sample_rate: int) -> list[tuple[int, int]]:
-    """First sample and end of windows that cover the stretches. A stretch that is shorter than a window is one."""
-    length, step = int(WINDOW * sample_rate), int(STEP * sample_rate)
-    windows = []
-    for start, end in stretches:
-        count = max(1, -(-(end - start - length) // step) + 1)
-        firsts = np.linspace(start, max(start, end - length), count).astype(int).tolist()
-        windows += [(first, min(first + length, end)) for first in firsts]
-    return windows
-
-
-def embed_windows(model: Model, samples: Samples, windows: list[tuple[int, int]]) -> Array:
-    """(W, D) embeddings. Windows of equal length are computed together."""
-    found: dict[int, Array] = {}
-    lengths = np.array([end - start for start, end in windows])
-    order = np.argsort(lengths, kind="stable")
-    for same in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
-        for at in range(0, len(same), BATCH):
-            rows = same[at : at + BATCH].tolist()
-            batch = np.stack([samples[windows[row][0] : windows[row][1]] for row in rows])
-            found.update(zip(rows, model.engine.embed(batch)))
-    return np.stack([found[row] for row in range(len(windows))])
-
-
-def merge_small(labels: Array, scores: Array) -> Array:
-    """Give the windows of groups of fewer than SMALLEST windows to the nearest larger group, if there is one."""
-    sizes = np.bincount(labels)
-    large = np.flatnonzero(sizes >= SMALLEST)
-    if not len(large):
-        return labels
-    nearest = large[np.stack([scores[:, labels == voice].mean(1) for voice in large]).argmax(0)]
-    return np.where(sizes[labels] >= SMALLEST, labels, nearest)
 
 
 def join_windows(

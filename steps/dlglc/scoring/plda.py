@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.linalg import eigh
 
 from ..arrays import Array
 from ..errors import RecipeError
@@ -111,6 +110,18 @@ def length_normalise(x: Array) -> Array:
     return scaled
 
 
+def joint_diagonalisation(a: Array, b: Array) -> tuple[Array, Array]:
+    """Eigenvalues (d,), rising, and eigenvectors V (d, d) of two symmetric matrices: V' a V is diagonal, V' b V = I.
+
+    Args:
+        b: positive definite.
+    """
+    from scipy.linalg import eigh  # here: its import takes longer than a score, and scores do not need it
+
+    values, vectors = eigh(a, b)
+    return values, vectors
+
+
 def train_plda(x: Array, labels: Array, lda_dim: int, min_class_size: int, iterations: int) -> tuple[Plda, list[float]]:
     """Train LDA and PLDA.
 
@@ -143,7 +154,7 @@ def train_plda(x: Array, labels: Array, lda_dim: int, min_class_size: int, itera
     z = length_normalise(z - centre)
     mu = z.mean(0)
     between, within, likelihoods = fit_two_covariance(z - mu, labels, iterations)
-    psi, diagonal = eigh(between, within)  # diagonal' W diagonal = I, diagonal' B diagonal = psi
+    psi, diagonal = joint_diagonalisation(between, within)  # diagonal' W diagonal = I, diagonal' B diagonal = psi
     order = np.argsort(-psi)
     return Plda(mean, lda, centre, mu, diagonal[:, order], np.maximum(psi[order], 0.0)), likelihoods
 
@@ -172,7 +183,7 @@ def train_lda(x: Array, labels: Array, dim: int) -> Array:
     within = within / len(x)
     # With few utterances `within` is singular. A small share of the total trace on its diagonal makes it regular.
     within[np.diag_indices_from(within)] += 1e-4 * np.trace(total) / total.size**0.5 / len(x)
-    _, directions = eigh(total / len(x) - within, within)
+    _, directions = joint_diagonalisation(total / len(x) - within, within)
     return directions[:, ::-1][:, : max(1, min(dim, x.shape[1], len(sizes) - 1))]
 
 
@@ -196,7 +207,7 @@ def fit_two_covariance(x: Array, labels: Array, iterations: int) -> tuple[Array,
     n = sizes[:, None]
     likelihoods = []
     for _ in range(iterations):
-        ratios, basis = eigh(between, within)  # basis' W basis = I, basis' B basis = diag(ratios)
+        ratios, basis = joint_diagonalisation(between, within)  # basis' W basis = I, basis' B basis = diag(ratios)
         psi: Array = np.maximum(ratios, 0)
         back = basis.T @ within  # inverse of basis
         s, t = sums @ basis, basis.T @ total @ basis
@@ -249,7 +260,9 @@ def adapt_plda(model: Plda, x: Array, within: float, between: float, mean_shift:
         to_v[:, None] * (np.cov(u.T, bias=True).reshape(len(shift), -1) + mean_shift * np.outer(shift, shift)) * to_v
     )
     excess = (directions * np.maximum(variance - 1, 0)) @ directions.T
-    psi, basis = eigh(np.diag(model.psi * to_v**2) + between * excess, np.diag(to_v**2) + within * excess)
+    psi, basis = joint_diagonalisation(
+        np.diag(model.psi * to_v**2) + between * excess, np.diag(to_v**2) + within * excess
+    )
     order = np.argsort(-psi)
     diagonal = model.diagonal @ (to_v[:, None] * basis[:, order])
     mu = model.mu + shift @ np.linalg.inv(model.diagonal)

@@ -51,6 +51,14 @@ def test_the_number_may_be_left_to_the_recipe(scp, tmp_path, caplog):
     assert f"{len(set(labels))} clusters are proposed for 120 utterances" in caplog.text
 
 
+def test_more_centroids_are_merged_to_the_number_of_clusters(scp, tmp_path):
+    by_ratio = cluster(scp, tmp_path / "ratio", "num_clusters=12", "ahc_ratio=1.5")
+    assert by_ratio == cluster(scp, tmp_path / "number", "num_clusters=12", "ahc_from=18")
+    assert len(set(by_ratio)) == 12
+    everyone = cluster(scp, tmp_path / "all", "num_clusters=100", "ahc_ratio=2")  # at most as many as utterances
+    assert len(set(everyone)) == 100
+
+
 @pytest.mark.parametrize("words", [["num_clusters=121"], ["num_clusters=5", "ahc_from=121"]])
 def test_more_clusters_than_utterances_are_named(scp, tmp_path, words):
     with pytest.raises(RecipeError, match=r"embedding\.scp: 121 clusters of 120 utterances: choose --num-clusters"):

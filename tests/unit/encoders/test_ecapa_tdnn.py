@@ -4,7 +4,7 @@ import pytest
 import torch
 from layers import layer_by_layer
 
-from dlglc.encoders.ecapa_tdnn import EcapaTdnn
+from dlglc.encoders.ecapa_tdnn import EcapaTdnn, convolve
 
 NARROW = {"channels": 16, "embedding_dim": 12, "aggregate": 24, "scale": 4, "attention": 8}
 
@@ -40,3 +40,21 @@ def test_an_utterance_does_not_depend_on_its_batch():
     model = EcapaTdnn(20, 32, 16, 0, 8, 16).eval()
     feats = torch.randn(4, 50, 20)
     torch.testing.assert_close(model(feats)[:1], model(feats[:1]), rtol=1e-4, atol=1e-5)
+
+
+def test_the_ends_can_be_padded_by_reflection():
+    torch.manual_seed(3)
+    x = torch.randn(2, 30, 8)
+    for padding in (1, 4):
+        theirs = torch.nn.Conv1d(8, 5, 3, dilation=padding, padding=padding, padding_mode="reflect")
+        expected = theirs(x.transpose(1, 2)).transpose(1, 2)
+        torch.testing.assert_close(convolve(theirs, x, reflect=True), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_form_of_speechbrain_has_two_more_norms():
+    plain, other = (EcapaTdnn(20, 16, 12, 24, 4, 8, speechbrain=flag) for flag in (False, True))
+    more = {name.rpartition(".")[0] for name in other.state_dict().keys() - plain.state_dict().keys()}
+    assert more == {"aggregate.2", "pool.norm.1"}
+    output = other(torch.randn(3, 40, 20))
+    output.sum().backward()
+    assert all(p.grad is not None for p in other.parameters())

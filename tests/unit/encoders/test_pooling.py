@@ -71,7 +71,7 @@ def test_sums_of_half_precision_are_in_float32():
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
 def test_compiled_forms_give_the_same_for_any_shape(dtype, tolerance, caplog):
     """Tolerance relative to the largest value. Gradients of half-precision activations have half precision, too."""
-    plain, weighted = fused_statistics("cpu", 12)
+    plain, weighted = fused_statistics("cpu", 12, dtype)
     if plain is plain_statistics:
         pytest.skip(f"no compiler here: {caplog.text}")
     for batch, frames in ((3, 17), (5, 30), (2, 41)):
@@ -96,7 +96,7 @@ def breaks(_, options):
 )
 def test_where_nothing_can_be_compiled_the_plain_forms_are_used(compiler, said, monkeypatch, caplog):
     monkeypatch.setattr(torch, "compile", compiler)
-    assert fused_statistics("cpu", 12) == (plain_statistics, weighted_statistics)
+    assert fused_statistics("cpu", 12, torch.float32) == (plain_statistics, weighted_statistics)
     assert "attentive pooling: torch.compile does not work here" in caplog.text and said in caplog.text
 
 

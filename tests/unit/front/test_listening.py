@@ -1,5 +1,7 @@
 """Recordings of any kind, and stretches of speech."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -53,6 +55,17 @@ def test_samples_of_the_caller_are_those_of_the_file(listener, tmp_path):
 def test_samples_that_cannot_be_used(listener, samples, message):
     with pytest.raises(RecipeError, match=message):
         listener.open(samples)
+
+
+def test_any_name(listener, tmp_path):
+    for name in (b"a b.wav", b"\xff\n.wav", "Å.wav".encode(), b"true |"):
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+        with open(path, "wb") as file:
+            soundfile.write(file, tones(1, 16000), 16000, format="WAV")
+        found = listener.open(path)
+        assert (found.name, len(found.samples)) == (path, 16000)
+    with pytest.raises(RecipeError, match="would run a program"):
+        listener.open("echo |")
 
 
 def test_files_that_cannot_be_used_are_named(listener, tmp_path):

@@ -1,13 +1,12 @@
 """Who spoke when: windows, turns, RTTM, and the error on made conversations."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 import dlglc
 from dlglc.errors import RecipeError
-from dlglc.front.turns import Turn, cut_windows, embed_windows, find_turns, join_windows, merge_small, rttm
+from dlglc.front.turns import Turn, find_turns, join_windows, rttm
+from dlglc.front.windows import cut_windows
 from support.audio_files import tones
 from support.conversations import diarisation_error, make_conversation
 
@@ -15,26 +14,6 @@ from support.conversations import diarisation_error, make_conversation
 @pytest.fixture(scope="module")
 def model(bundles):
     return dlglc.load(bundles.labelled)
-
-
-def test_windows_cover_the_speech():
-    assert cut_windows([(0, 8000), (16000, 16000 + 5 * 16000)], 16000) == [
-        (0, 8000),
-        *((16000 + 16000 * k, 48000 + 16000 * k) for k in range(4)),
-    ]
-    for seconds in np.linspace(0.3, 9, 30):
-        end = int(16000 * seconds)
-        windows = cut_windows([(0, end)], 16000)
-        assert (windows[0][0], windows[-1][1]) == (0, end)
-        assert all(b[0] <= a[1] for a, b in itertools.pairwise(windows))
-
-
-def test_windows_of_equal_length_are_computed_together(model, bundles):
-    samples = np.random.default_rng(0).normal(0, 0.1, 80000).astype("f4")
-    windows = [(0, 32000), (100, 20000), (16000, 48000), (40000, 72000)]
-    found = embed_windows(model, samples, windows)
-    for row, (start, end) in enumerate(windows):
-        np.testing.assert_allclose(found[row], model.embed(samples[start:end]), atol=1e-3 * np.abs(found).max())
 
 
 def test_turns_from_windows():
@@ -45,13 +24,6 @@ def test_turns_from_windows():
     # the middles of the first two windows are 1 s and 2 s; the second pause is short, the third is long
     assert found == [Turn(0, 1.5, 0), Turn(1.5, 5.25, 1), Turn(10, 12, 0)]
     assert rttm("a b.wav", found)[1] == "SPEAKER a_b 1 1.500 3.750 <NA> <NA> voice2 <NA> <NA>"
-
-
-def test_small_groups_go_to_the_nearest():
-    scores = np.zeros((7, 7))
-    scores[6, 3:6] = 1
-    assert merge_small(np.array([0, 0, 0, 1, 1, 1, 2]), scores).tolist() == [0, 0, 0, 1, 1, 1, 1]
-    assert merge_small(np.array([0, 1]), np.zeros((2, 2))).tolist() == [0, 1]
 
 
 def test_a_conversation(model, bundles):

@@ -50,6 +50,13 @@ def test_the_file_of_an_epoch(records, tmp_path):
     assert (again.decision == records.decision.numpy()).all()
     assert (again.target == records.target.numpy()).all()
     np.testing.assert_allclose(again.log_loss, expected, rtol=1e-6)
+    assert again.rows.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_file_may_be_of_some_rows_only(tmp_path):
+    arrays = {"decision": np.ones(2, np.int8), "target": np.zeros(2, np.int32), "log_loss": np.zeros(2)}
+    np.savez(record_file(tmp_path, 12), **arrays, rows=np.array([3, 5]))
+    assert read_record(tmp_path / "epoch12.npz").rows.tolist() == [3, 5]
 
 
 def test_a_checkpoint_in_the_middle_of_an_epoch_goes_on_to_the_same_records(records, processes):

@@ -101,7 +101,7 @@ def find_recordings(inputs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def hear_all(model: "Model", recordings: dict[str, str]) -> Iterator[tuple[str, "Heard"]]:
+def hear_all(model: "Model", recordings: dict[str, str], count_voices: bool = False) -> Iterator[tuple[str, "Heard"]]:
     """Hear recordings one after the other. Those that cannot be used are named on stderr, and left out.
 
     Raises:
@@ -112,7 +112,7 @@ def hear_all(model: "Model", recordings: dict[str, str]) -> Iterator[tuple[str, 
     used = 0
     for name, path in progress(recordings.items(), len(recordings), "recordings"):
         try:
-            heard = model.hear(path)
+            heard = model.hear(path, count_voices=count_voices)
         except RecipeError as error:
             warn(f"left out: {error}")
             continue

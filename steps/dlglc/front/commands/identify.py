@@ -56,7 +56,7 @@ def enrol(args: argparse.Namespace) -> int:
     model = load_model(args.bundle)
     recordings = find_recordings(args.inputs)
     person = {name: args.name or speaker_of(name, "enrol without --name") for name in recordings}
-    heard = {name: one for name, one in hear_all(model, recordings) if one.speech >= NO_SPEECH}
+    heard = {name: one for name, one in hear_all(model, recordings, True) if one.speech >= NO_SPEECH}
     silent = len(recordings) - len(heard)
     if not heard:
         raise RecipeError("no recording with speech: nobody is enrolled")
@@ -109,7 +109,7 @@ def search(args: argparse.Namespace) -> int:
         raise RecipeError(f"{args.people}: nobody is enrolled: `dlg-lc identify enrol` first")
     threshold, unsure = threshold_of_search(model.decision, args.false_accept, len(people))
     answers: list[dict[str, Any]] = []
-    for name, one in hear_all(model, find_recordings(args.inputs)):
+    for name, one in hear_all(model, find_recordings(args.inputs), True):
         rows, scores = people.search(model.scorer, model.scorer.represent(one.embedding[None]), max(1, args.top))
         candidates = [(str(people.names[row]), float(score)) for row, score in zip(rows[0], scores[0])]
         verdict = "known" if candidates[0][1] >= threshold else "unknown"
@@ -131,7 +131,7 @@ def search(args: argparse.Namespace) -> int:
         for one in answers
     ]
     lines.append(
-        f"threshold {threshold:.2f}: {100 * args.false_accept:g} % of strangers, {len(people)} people searched"
+        f"threshold {threshold:.2f}: {100 * args.false_accept:g} % of strangers count as one of {len(people)} people"
     )
     record = {"answers": answers, "threshold": threshold, "people": len(people), "remarks": remarks}
     answer(record, "\n".join(lines) + bullet_list(remarks), args.json)

@@ -5,7 +5,7 @@ import numpy as np
 from ...arrays import Array
 from ...clusters.search import size_warnings
 from ..records import BACKENDS, read_json
-from ..sessions import known_sessions, session_agreement, speaker_pairs
+from ..session_signs import known_sessions, session_agreement, speaker_pairs
 from .experiment import Experiment, Finding, percent
 
 REMEDY_FOR_SESSIONS = (
@@ -33,7 +33,7 @@ def giant(system: str, sizes: Array) -> list[Finding]:
         return []
     problem = f"clusters: one of {len(sizes)} clusters has {sizes.max()} of {sizes.sum()} utterances"
     remedy = (
-        "listen to this cluster (the largest one in clusters/listen.txt): silence, noise and copies gather there. "
+        "listen to this cluster (the largest one in clusters/utt2cluster): silence, noise and copies gather there. "
         "cluster.whiten=0.25 lowers the weight of the channel"
     )
     return [Finding(system, problem, remedy)]

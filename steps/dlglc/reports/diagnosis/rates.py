@@ -1,5 +1,6 @@
 """Problems of error rates: near chance, no better than nothing learned, worse from round to round."""
 
+import itertools
 from pathlib import Path
 
 from ..records import BACKENDS, read_json, variant_and_round
@@ -14,45 +15,54 @@ def check_error_rates(experiment: Experiment) -> list[Finding] | str:
     if not experiment.records:
         return "no trials"
     found = []
-    for record in experiment.records:
-        system, backend, eer = record["system"], record["backend"], record["eer"]
-        if system in ("mfcc", "untrained") or backend not in BACKENDS:
-            continue
-        untrained = experiment.eer("untrained", backend)
-        if eer > NEAR_CHANCE:
-            problem = f"EER is {eer:.1f} % by {BACKENDS[backend]}, and 50 % is chance"
-            remedy = (
-                "see whether the trial list is of this data (ids, target and nontarget the right way round). If it is, "
-                "the training has learned nothing: see its loss, lower optimiser.lr, train longer"
-            )
-            found.append(Finding(system, problem, remedy))
-        elif untrained and eer >= untrained["eer"]:
-            before = f"the untrained encoder's {untrained['eer']:.1f} %"
-            problem = f"EER is {eer:.1f} % by {BACKENDS[backend]}, no better than {before}"
-            found.append(Finding(system, problem, "train longer (epochs), and see whether the loss falls at all"))
+    for system in dict.fromkeys(record["system"] for record in experiment.records):
+        if system not in ("mfcc", "untrained"):
+            found += rate_findings(experiment, system)
+    return found
+
+
+def rate_findings(experiment: Experiment, system: str) -> list[Finding]:
+    """What is wrong with the error rates of a trained system, all back-ends in one finding."""
+    chance, equal = [], []
+    for backend, title in BACKENDS.items():
+        record, untrained = experiment.eer(system, backend), experiment.eer("untrained", backend)
+        if record and record["eer"] > NEAR_CHANCE:
+            chance.append(f"{record['eer']:.1f} % by {title}")
+        elif record and untrained and record["eer"] >= untrained["eer"]:
+            equal.append(f"{record['eer']:.1f} % by {title}, where the untrained encoder has {untrained['eer']:.1f} %")
+    found = []
+    if chance:
+        remedy = (
+            "see whether the trial list is of this data (ids, target and nontarget the right way round). If it is, "
+            "the training has learned nothing: see its loss, lower optimiser.lr, train longer"
+        )
+        found.append(Finding(system, f"EER is near chance, which is 50 %: {', '.join(chance)}", remedy))
+    if equal:
+        remedy = "train longer (epochs), and see whether the loss falls at all"
+        found.append(Finding(system, f"EER is no better than before training: {'; '.join(equal)}", remedy))
     return found
 
 
 def check_rounds(experiment: Experiment) -> list[Finding] | str:
-    """Rounds that are worse than the round before, by error rates, by NMI, or by what is known without labels."""
-    pairs = [
-        (before, after)
-        for before, after in zip(experiment.rounds, experiment.rounds[1:])
-        if variant_and_round(before.name)[0] == variant_and_round(after.name)[0]
-    ]
+    """Rounds that are worse than DINO or the round before: in EER, in NMI, or in what is known without labels."""
+    first = [system for system in experiment.lines if system.name == "dino"]
+    variants = dict.fromkeys(variant_and_round(system.name)[0] for system in experiment.rounds)
     remedy = (
-        "keep the round before. Fewer wrong labels are kept with a later dlglc.gate.from_epoch or a lower threshold; a "
-        "higher dlglc.correction.confidence corrects fewer labels; another cluster.num_clusters may fit better"
+        "keep the system before. Fewer wrong labels are kept with a later dlglc.gate.from_epoch or a lower threshold; "
+        "a higher dlglc.correction.confidence corrects fewer labels; another cluster.num_clusters may fit better"
     )
     found = []
-    for before, after in pairs:
-        for words in worse(experiment, before, after):
-            found.append(Finding(after.name, f"worse than {before.name}: {words}", remedy))
-    return found if pairs else "fewer than two rounds"
+    for variant in variants:
+        steps = [*first, *(system for system in experiment.rounds if variant_and_round(system.name)[0] == variant)]
+        for before, after in itertools.pairwise(steps):
+            words = worse(experiment, before, after)
+            if words:
+                found.append(Finding(after.name, f"worse than {before.name}: {'; '.join(words)}", remedy))
+    return found if variants else "no rounds"
 
 
 def worse(experiment: Experiment, before: Path, after: Path) -> list[str]:
-    """What got worse from one round to the next, in words."""
+    """What got worse from one system to the next, in words."""
     found = []
     for backend, title in BACKENDS.items():
         old, new = experiment.eer(before.name, backend), experiment.eer(after.name, backend)

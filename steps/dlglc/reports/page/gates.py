@@ -36,11 +36,13 @@ class Losses(NamedTuple):
     Attributes:
         epoch: whose gate they set, from 2.
         values: (N,) ln(loss) in the epoch before.
+        rows: (N,) rows of the utterances in the data directory.
         line: the epoch's line of metrics.jsonl.
     """
 
     epoch: int
     values: Array
+    rows: Array
     line: dict[str, Any]
 
 
@@ -85,11 +87,13 @@ def gate_slider(system: Path, lines: list[dict[str, Any]], right: Array | None) 
     for line in lines[1:]:
         file = record_file(system / "gate", line["epoch"] - 1)
         if file.exists():
-            found.append(Losses(line["epoch"], read_record(file).log_loss, line))
+            record = read_record(file)
+            found.append(Losses(line["epoch"], record.log_loss, record.rows, line))
     if not found or [losses.epoch for losses in found] != list(range(found[0].epoch, found[-1].epoch + 1)):
         return None
-    if right is not None and len(right) != len(found[0].values):
-        right = None
+    if right is not None:
+        known = found[0].rows.max() < len(right)
+        right = right[found[0].rows] if known else None
     name = system.name
     figure = draw_histograms(f"{name}-losses", found, right)
     rows = [row_of(losses.line) for losses in found]

@@ -15,7 +15,7 @@ from ...data.tables import read_table
 from ...errors import RecipeError
 from ...vectors import unit_length
 from ..records import systems_of
-from ..sessions import known_sessions
+from ..session_signs import known_sessions
 from ..truth import true_speakers
 from .blocks import Block, Choice, Figure, Row, Section, Slider, Table, Text
 from .drawing import INK, MARKERS, MUTED, POINTS, SERIES, canvas, legend_above, style_of, to_svg

@@ -29,6 +29,7 @@ class EncoderSettings(Section):
     scale: TwoOrMore
     attention: Count
     stride: Annotated[int, Field(ge=1, le=8)]
+    speechbrain: bool
 
     @model_validator(mode="after")
     def _check(self) -> "EncoderSettings":

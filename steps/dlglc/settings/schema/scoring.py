@@ -22,16 +22,17 @@ class ClusterSettings(Settings):
     tolerance: BelowOne
     ahc_from: CountOrNone
     ahc_share: BelowOne
+    ahc_ratio: Annotated[float, Field(ge=1)]
     stop_on_bad_sizes: bool
 
     @model_validator(mode="after")
     def _check(self) -> "ClusterSettings":
         if self.num_clusters == 1:
             raise Clash("num_clusters", "one cluster teaches nothing: give 2 or more, or 0 to have a number proposed")
-        if self.ahc_from and self.ahc_share:
-            raise Clash(
-                "ahc_share", "ahc_from says the same as a number: set one of the two, and the other to 0", "ahc_from"
-            )
+        ways = {"ahc_from": self.ahc_from > 0, "ahc_share": self.ahc_share > 0, "ahc_ratio": self.ahc_ratio > 1}
+        chosen = [key for key, on in ways.items() if on]
+        if len(chosen) > 1:
+            raise Clash(chosen[1], f"{chosen[0]} says the same in another way: set one of the two", chosen[0])
         if 0 < self.ahc_from <= self.num_clusters:
             raise Clash(
                 "ahc_from",

@@ -44,7 +44,7 @@ def test_strangers_are_unknown(bundles, capsys, staff, tmp_path):
     verdicts = [answer["verdict"] for answer in found["answers"]]
     assert verdicts[-1] == "undecided"
     assert verdicts.count("unknown") >= 4
-    assert "4 people are too many for the 180 pairs" in found["remarks"][0]
+    assert "4 people are too many for the 364 pairs" in found["remarks"][0]
 
 
 def test_what_cannot_be_done_is_said(bundles, capsys, tmp_path):

@@ -1,5 +1,9 @@
 """dlg-lc verify: verdicts, their origin, exit status."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,6 +12,7 @@ import dlglc
 from dlglc.front.commands.verify import STATUS
 from support.audio_files import tones
 from support.commands import dlg_lc
+from support.scripts import environment
 
 
 def test_text_and_json_say_the_same(bundles, capsys):
@@ -59,3 +64,19 @@ def test_a_recording_that_cannot_be_used(bundles, capsys, tmp_path):
     )
     assert (found.status, found.out) == (1, "")
     assert "silent.wav: silent" in found.err
+
+
+def test_a_name_that_is_no_text(bundles, tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff.wav"
+    with open(name, "wb") as file:
+        file.write(b"x")
+    program = "import sys; from dlglc.front.command import main; main(sys.argv[1:])"
+    words = [sys.executable, "-c", program, "verify", bundles.labelled, bundles.speech[0][0], os.fsdecode(name)]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    samples, rate = soundfile.read(bundles.speech[0][0])
+    with open(name, "wb") as file:
+        soundfile.write(file, samples[: rate * 3 // 2], rate, format="WAV")
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    assert "\\udcff.wav: only" in done.stdout

@@ -25,6 +25,8 @@ def test_more_centroids_than_clusters_are_merged():
     assert "ahc_from: 7500 centroids cannot be merged to 7500" in refusal(ClusterSettings, ["ahc_from=7500"])
     assert "num_clusters: one cluster teaches nothing" in refusal(ClusterSettings, ["num_clusters=1"])
     load_settings(ClusterSettings, None, ["ahc_from=7501"])
+    assert "ahc_ratio: ahc_from says the same" in refusal(ClusterSettings, ["ahc_from=7501", "ahc_ratio=1.5"])
+    load_settings(ClusterSettings, None, ["ahc_ratio=1.5"])
 
 
 def test_the_smallest_top_n_has_a_deviation():

@@ -3,7 +3,7 @@
 import pytest
 
 from dlglc.data.tables import write_table
-from dlglc.reports.sessions import known_sessions, pairs, session_agreement, speaker_pairs
+from dlglc.reports.session_signs import known_sessions, pairs, session_agreement, speaker_pairs
 
 SPEAKERS = ["a"] * 4 + ["b"] * 4
 SESSIONS = ["a1", "a1", "a2", "a2", "b1", "b1", "b2", "b2"]
