@@ -105,12 +105,14 @@ def test_4_a_second_training_in_a_folder_is_refused_and_a_killed_one_goes_on(tmp
     first = scripts.start(
         "steps/train_dino.py", *words, env=hold.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    hold.wait(first)
-    second = script("steps/train_dino.py", *words, check=False)
-    assert second.returncode == 1
-    assert f"in use by process {first.pid} on " in second.stderr and "another directory" in second.stderr
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
+    try:
+        hold.wait(first)
+        second = script("steps/train_dino.py", *words, check=False)
+        assert second.returncode == 1
+        assert f"in use by process {first.pid} on " in second.stderr and "another directory" in second.stderr
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
     script("steps/train_dino.py", *words)
     script("steps/train_dino.py", *dino_arguments(tiny, tmp_path / "whole", "checkpoint_minutes=0", "workers=0"))
     assert same(contents(tmp_path / "dino")["model.pt"], contents(tmp_path / "whole")["model.pt"])
