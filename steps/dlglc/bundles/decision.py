@@ -92,14 +92,14 @@ def make_decision(
 
     Args:
         source: labels or cohort.
-        different: (N,) scores of pairs of different people, N ≥ 2.
+        different: (N,) scores of pairs of different people, one or more.
         same: (M,) scores of pairs of one person, where they are known.
         calibration: weight and offset.
 
     """
     falling = np.sort(different)[::-1]
     fewest = min(ENOUGH, max(1, len(falling) // 100))
-    counts = np.unique(np.geomspace(fewest, len(falling) / 2, STEPS).astype(int))
+    counts = np.unique(np.geomspace(fewest, max(1, len(falling) / 2), STEPS).astype(int))
     thresholds = falling[counts - 1].astype(np.float64)
     misses = np.empty(0)
     if same is not None:

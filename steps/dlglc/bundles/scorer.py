@@ -86,11 +86,11 @@ class Scorer:
             sums, counts: as pooled takes them.
             piece: people that are computed together, so that little memory is needed.
         """
-        parts = []
+        factors = np.zeros((len(sums), self.test_factors(sums[:1]).shape[1]), dtype=np.float32)
         for start in range(0, len(sums), piece):
             models = self.pooled(sums[start : start + piece], counts[start : start + piece])
-            parts.append(self.space.score_factors(models.vectors, sums[:1], models.counts)[0].astype(np.float32))
-        return np.concatenate(parts)
+            factors[start : start + piece] = self.space.score_factors(models.vectors, sums[:1], models.counts)[0]
+        return factors
 
     def test_factors(self, vectors: Array) -> Array:
         """(T, K) float32 of test vectors (T, d), see enrolment_factors."""

@@ -29,6 +29,7 @@ def test_a_rate_that_the_pairs_cannot_show_is_refused():
         decision.threshold(0.001)
     few = make_decision("cohort", np.arange(6.0))
     assert few.threshold(0.5) == 3
+    assert make_decision("cohort", np.ones(1)).threshold(1.0) == 1
 
 
 def test_with_labels_misses_and_probabilities_are_known():

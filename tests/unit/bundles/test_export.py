@@ -22,7 +22,11 @@ CHANNELS = {"ecapa_tdnn": 16, "resnet34": 4, "campplus": 16}
 def exported(request):
     """A small model with batch norms as after a training, and its network."""
     torch.manual_seed(0)
-    words = [f"encoder.name={request.param}", f"encoder.channels={CHANNELS[request.param]}", "encoder.embedding_dim=12"]
+    words = [
+        f"encoder.name={request.param}",
+        f"encoder.channels={CHANNELS.get(request.param, 16)}",
+        "encoder.embedding_dim=12",
+    ]
     settings = load_settings(DinoSettings, None, words).encoder
     fbank_settings = load_settings(FbankSettings)
     encoder = build_encoder(settings, 80)
