@@ -88,7 +88,7 @@ class DlgLc(Task):
         if centroids is not None:
             classifier.weight.data.copy_(torch.from_numpy(centroids))
         self.module = processes.wrap(EncoderWithClassifier(encoder.train(), classifier))
-        self.encoder = encoder
+        self.encoder, self.classifier = encoder, classifier
         self.records = EpochRecords(len(labels), processes)
         self.previous_losses: torch.Tensor | None = None
         self.last_threshold: float | None = None
@@ -119,7 +119,7 @@ class DlgLc(Task):
             self.best.copy_(torch.from_numpy(found.best))
             self.sure.copy_(torch.from_numpy(found.sure))
         elif correction.random_share < 1:
-            weights = unwrapped(self.module).classifier.weight
+            weights = self.classifier.weight
             limit = random_confidence(weights, scale, correction.temperature, correction.random_share, self.seed)
             self.confidence = max(correction.confidence, limit)
 
