@@ -15,7 +15,7 @@ cd "$(dirname "$0")"
 # begin options
 stage=0          # first stage: 0 corpus, 1 data, 2 features, 3 pretraining, 4 pseudo labels, 5 rounds, 6 scores, 7 report
 stop_stage=7     # last stage
-corpus=mini      # mini, folder, speechocean762 or voxceleb: chooses conf/<corpus>/ and local/prepare_<corpus>.py
+corpus=mini      # mini, folder, librispeech, pool, speechocean762, voxceleb: chooses conf/<corpus>/ and local/prepare_<corpus>.py
 corpus_dir=      # where the corpus is, or where stage 0 puts it; empty = data/<corpus>/corpus
 prepare=         # further options of local/prepare_<corpus>.py, e.g. "--partial"
 folders=nothing  # --corpus folder: what sub-folders mean: nothing, session or speaker
@@ -33,12 +33,11 @@ exp=             # where models, scores and the report go, under exp/; empty = e
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
 from=            # published encoder to adapt, instead of stage 3: campplus, or a checkpoint as local/import_encoder.py takes
 initial_model=   # model.pt whose encoder stage 3 starts from; empty = random weights
-initial=         # encoder that each round starts from: previous (the round before) or a system of <exp>; empty = the
-                 # last one of stage 3
+initial=         # encoder of each round: previous (the round before), or a system of <exp>; empty = the last of stage 3
 first_labels=    # of the first round, "utterance label" lines of your own; empty = the clusters of its first encoder
 variant=round    # name of the rounds: <exp>/<variant>1, <variant>2, …; another one stands beside the first
 systems=         # that stage 6 scores; empty = mfcc, untrained, those of stage 3 and the rounds
-final=false      # score the trials of the speakers that are kept for the end, trials_final*, too
+final=false      # score also trials_final*, of the speakers that are kept for the end
 seed=0           # of everything that is drawn
 cmd=utils/run.pl # how jobs start: here, or "utils/queue.pl --mem 8G" through Slurm
 nj=auto          # parallel jobs over utterances; auto = one per core

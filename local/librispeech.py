@@ -75,7 +75,7 @@ def read_metadata(path: Path, columns: int) -> list[list[str]]:
     if not path.exists():
         raise RecipeError(f"{path}: no such file: it is in every archive of LibriSpeech; copy it there")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if line.strip() and not line.startswith(";"):
             row = [word.strip() for word in line.split("|")]
             if len(row) < columns:

@@ -62,7 +62,8 @@ def describe_conditions(lists: list[TrialList]) -> str:
     """A sentence that says what a run could measure and what it could not; empty without trial lists."""
     if not lists:
         return ""
-    there = {trial_list.condition: trial_list.name for trial_list in reversed(lists)}
+    now = [some for some in lists if not some.name.startswith(FINAL)]
+    there = {some.condition: some.name for some in reversed(now)}
     measured = [f"{condition} ({there[condition]})" for condition in (WITHIN, ACROSS, BOOKS) if condition in there]
     missing = [condition for condition in (WITHIN, ACROSS, BOOKS) if condition not in there]
     if not measured:

@@ -67,8 +67,9 @@ def test_lists_of_an_evaluation_set_in_words(write, tmp_path):
         ("trials_within", "_within", "within a session"),
     ]
     said = describe_conditions(lists)
-    assert "within a session (trials_" in said and "across sessions (trials)" in said
-    assert said.endswith("Not measured: across books.")
+    assert said == (
+        "Target trials: within a session (trials_within), across sessions (trials). Not measured: across books."
+    )
     assert describe_conditions([]) == ""
 
 
