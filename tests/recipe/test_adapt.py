@@ -12,7 +12,7 @@ from support.chain import run
 
 # The encoder of the mini corpus stands for a published one. The held-out share is large: there are few clusters.
 WORDS = ["--from", "exp/mini/dino/model.pt", "--exp", "exp/adapted", "--nj", "2", "--rounds", "1"]
-SMALL = ["--set", "cluster.num_clusters=8", "--set", "dlglc.adapt.held_out=0.3", "--set", "dlglc.epochs=4"]
+SMALL = ["--set", "cluster.num_clusters=8", "--set", "dlglc.adapt.held_out=0.3", "--set", "dlglc.epochs=3"]
 
 
 @pytest.fixture
