@@ -171,7 +171,7 @@ if begin 6 "scoring"; then
       "$train_scp" "$clusters" "$exp/$system/plda.npz"
     has_trials || continue
     embed "$system" eval
-    [ "$system" != start ] || score start raw --backend cosine --set whiten=0 # the published encoder as it comes
+    [ -z "$from" ] || score "$system" raw --backend cosine --set whiten=0 # as the encoder comes, no mean subtracted
     score "$system" cosine --backend cosine --mean-from "$train_scp"
     score "$system" asnorm --backend cosine --mean-from "$train_scp" --cohort "$train_scp" --cohort-clusters "$clusters"
     score "$system" plda --backend plda --plda "$exp/$system/plda.npz"

@@ -12,7 +12,7 @@ from support.chain import run
 
 # The encoder of the mini corpus stands for a published one. The held-out share is large: there are few clusters.
 WORDS = ["--from", "exp/mini/dino/model.pt", "--exp", "exp/adapted", "--nj", "2", "--rounds", "1"]
-SMALL = ["--set", "cluster.num_clusters=8", "--set", "dlglc.adapt.held_out=0.3", "--set", "dlglc.epochs=4"]
+SMALL = ["--set", "cluster.num_clusters=8", "--set", "dlglc.adapt.held_out=0.3", "--set", "dlglc.epochs=3"]
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def test_an_encoder_is_adapted_and_scored(copied):
     assert re.findall(r"stage (\d): ([^:\n]*): done", first.stdout)[0] == ("3", "the encoder to start from")
     records = json.loads((exp / "results.json").read_text())
     backends = {system: [r["backend"] for r in records if r["system"] == system] for system in ("start", "round1")}
-    assert backends["start"][0] == "raw"
-    assert "raw" not in backends["round1"]
-    assert {"cosine", "asnorm", "plda"} <= set(backends["round1"])
+    for found in backends.values():
+        assert found[:2] in (["raw", "raw_half"], ["raw", "cosine"])
+        assert {"cosine", "asnorm", "plda"} <= set(found)
     assert not (exp / "dino").exists()
     given, start, after = (
         load_tensors(copied / f"exp/{name}/model.pt")["state"]
