@@ -81,4 +81,4 @@ def test_near_silence_ends_at_the_floor_of_the_full_scale():
         np.testing.assert_allclose(found[-1], reference(samples, "povey", scale=scale / 32768), atol=2e-3)
     floor = np.log(np.finfo(np.float32).eps)
     assert found[0].min() > floor + 1
-    assert (found[1] <= floor + 1e-5).mean() > 0.5
+    assert (found[1] <= floor + 1e-5).mean() > 0.1
