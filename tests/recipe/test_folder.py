@@ -21,7 +21,13 @@ from support.chain import run
 from support.folders import PEOPLE, write_bad, write_good
 
 TINY = [
-    *("dino.epochs=1", "dino.batch_size=8", "dino.long_seconds=0.8", "dino.short_seconds=0.4"),
+    *(
+        "dino.epochs=1",
+        "dino.freeze_last_epochs=0",
+        "dino.batch_size=8",
+        "dino.long_seconds=0.8",
+        "dino.short_seconds=0.4",
+    ),
     *("dino.encoder.channels=16", "dino.encoder.embedding_dim=16", "dino.encoder.aggregate=0"),
     *("dino.encoder.attention=8", "dino.head.hidden=16", "dino.head.bottleneck=8", "dino.head.outputs=16"),
     *("dlglc.epochs=3", "dlglc.batch_size=8", "dlglc.crop_seconds=0.8", "dlglc.margin_warmup_epochs=1"),
