@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ..errors import RecipeError
 from .crops import AnyCrops, Batch
@@ -54,7 +54,10 @@ class Batches(Dataset[Batch]):
         return len(self.rows)
 
     def __getitem__(self, part: int) -> Batch:
-        return self.crops.batch(self.epoch, self.rows[part])
+        batch = self.crops.batch(self.epoch, self.rows[part])
+        if get_worker_info() is not None:
+            share(batch)
+        return batch
 
     def loader(self, epoch: int, first_step: int, workers: int, pin: bool) -> DataLoader[Batch]:
         """Iterate over the parts of the batches of an epoch.
@@ -76,3 +79,22 @@ class Batches(Dataset[Batch]):
             # Each iteration draws a number. Drawn from torch's own generator, it would differ in a resumed run.
             generator=torch.Generator(),
         )
+
+
+def share(batch: Batch) -> None:
+    """Move a batch of a reading process into shared memory.
+
+    The queue of the process would do this in a thread of its own. A failure there is lost, and the training would wait
+    for the batch for ever.
+
+    Raises:
+        RecipeError: the system gives no shared memory.
+    """
+    try:
+        for tensor in batch.values():
+            tensor.share_memory_()
+    except RuntimeError as error:
+        raise RecipeError(
+            f"a reading process cannot hand over its batch: {str(error).splitlines()[0]}: make room in /dev/shm, "
+            "raise the largest file size (ulimit -f), or set workers: 0"
+        ) from None
