@@ -9,8 +9,8 @@ _refuse() {
 
 # --- the options, checked and turned into arrays ----------------------------------------------------------------------
 
-for _name in stage stop_stage rounds num_nodes seed nj ngpu; do
-  [[ $_name-${!_name} =~ ^(nj|ngpu)-auto$ || ${!_name} =~ ^(0|[1-9][0-9]{0,8})$ ]] ||
+for _name in stage stop_stage rounds num_nodes seed nj; do
+  [[ $_name-${!_name} == nj-auto || ${!_name} =~ ^(0|[1-9][0-9]{0,8})$ ]] ||
     _refuse "--${_name//_/-} takes a whole number, not '${!_name}'"
 done
 [ "$stop_stage" -le 7 ] || stop_stage=7

@@ -78,7 +78,7 @@ def test_8_values_with_the_signs_of_a_shell_are_names(tree):
         (["--systems", "dino ../x"], "--systems and --initial take names"),
         (["--initial", "../x"], "--systems and --initial take names"),
         (["--corpus", "../x"], "--corpus is one of"),
-        (["--ngpu", f"a[$({RUN})]"], "takes a whole number"),
+        (["--ngpu", f"a[$({RUN})]"], "takes auto or a whole number"),
         (["--nj", f"a[$({RUN})]"], "takes a whole number"),
         (["--stage", "08"], "takes a whole number"),
     ],

@@ -15,6 +15,7 @@ def open_network(content: bytes) -> Any:
     """A network of onnxruntime. It takes as many threads as OMP_NUM_THREADS says, else one for each core."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     options.log_severity_level = 3  # errors only

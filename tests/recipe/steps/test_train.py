@@ -240,6 +240,7 @@ def test_truth_is_opened_by_the_reports_alone(root):
     """utt2spk.truth is named by what only reports, and by the preparation, which writes it."""
     users = {p.name for p in (root / "steps").rglob("*.py") if "truth" in p.read_text()}
     reports = {"cluster_quality.py", "gate_quality.py", "quality.py", "compute_metrics.py", "compare_systems.py"}
+    reports |= {"make_bundle.py", "making.py"}  # thresholds of a bundle come from trials where there are any
     reports |= {"make_report.py", "diagnose.py", "truth.py", "experiment.py", "gates.py", "listening.py", "maps.py"}
     preparation = {"tables.py", "finishing.py", "finish_data.py"}
     assert users <= reports | preparation

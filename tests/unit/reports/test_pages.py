@@ -71,7 +71,7 @@ def seeds(tmp_path):
     for seed in range(2):
         for system, eer in (("dino", 10.0), ("round1", 8.0), ("round2", 7.0), ("lgl1", 9.0)):
             write_scores(tmp_path / f"seed{seed}" / system, eer + seed)
-            stamp = json.dumps({"settings": {"seed": seed}})
+            stamp = json.dumps({"settings": {"seed": seed}, "inputs": {}})
             (tmp_path / f"seed{seed}" / system / "stamp.json").write_text(stamp)
     return [tmp_path / "seed0", tmp_path / "seed1"]
 

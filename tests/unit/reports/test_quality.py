@@ -70,6 +70,6 @@ def test_a_round_without_a_gate_has_no_lines(tmp_path):
 def test_utterances_that_were_held_out_do_not_count(tmp_path):
     """a and b are of one speaker each; the third utterance, in a wrong cluster, is held out."""
     decision, target = np.array([KEPT, DROPPED], np.int8), np.array([0, 1])
-    np.savez(tmp_path / "epoch01.npz", decision=decision, target=target, rows=np.array([0, 3]))
+    np.savez(tmp_path / "epoch01.npz", decision=decision, target=target, log_loss=np.zeros(2), rows=np.array([0, 3]))
     [line] = gate_quality(tmp_path, ["0", "0", "0", "1"], ["a", "a", "b", "b"])
     assert (line["labels_right"], line["kept"], line["kept_right"], line["dropped"]) == (1.0, 0.5, 1.0, 0.5)

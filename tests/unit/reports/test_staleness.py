@@ -53,7 +53,7 @@ def test_an_output_without_a_record_or_with_a_broken_one_is_not_outdated(system)
 def test_embeddings_of_several_jobs_have_several_records(tmp_path):
     for part in ("1", "2"):
         (tmp_path / f"parts/{part}").mkdir(parents=True)
-        record = {"inputs": {str(tmp_path / f"wav{part}"): "?"}}
+        record = {"settings": {}, "inputs": {str(tmp_path / f"wav{part}"): "?"}}
         (tmp_path / f"parts/{part}/embedding.json").write_text(json.dumps(record))
     (tmp_path / "wav2").write_text("new")
     assert reasons(tmp_path / "embedding.scp") == (f"{tmp_path}/wav1 is gone", f"{tmp_path}/wav2 has changed")

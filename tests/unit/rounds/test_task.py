@@ -33,7 +33,7 @@ def make(fbank, processes, tmp_path):
         settings = load_settings(DlglcSettings, None, [*ROUND, *words])
         views = views or Views(fbank, None)
         encoder = build_encoder(ENCODER, 80)
-        return DlgLc(settings, encoder, LABELS, 3, centroids, views, round_number, processes, tmp_path, embed)
+        return DlgLc(settings, encoder, LABELS, 3, centroids, views, round_number, processes, tmp_path, embed=embed)
 
     return task
 

@@ -1,7 +1,7 @@
 """Group recordings by voice; or say who speaks when in one long recording.
 
 With a folder, a table (wav.scp) or several files: each recording is taken for one voice. The number of voices is found
-from the recordings. Recordings that the grouping is unsure of are named.
+by the command itself. Recordings that the grouping is unsure of are named.
 
 With one file: who speaks when, as RTTM. Where two people speak at once, one of them is named.
 
