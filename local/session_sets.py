@@ -27,7 +27,7 @@ from dlglc.console import log
 from dlglc.data.tables import write_unlabelled
 from dlglc.files import write_lines
 from session_trials import Speech, is_final, nontargets, some_of_each_session, targets
-from speech_sets import read_set
+from speech_sets import read_set, write_training_set
 
 KINDS = {"librispeech": ("across", "books"), "msc": ("across",), "pansori": ("within",)}  # of the trials
 
@@ -44,8 +44,7 @@ def main() -> None:
         speech = read_set(args.corpus_dir, args.corpus_dir)
         chosen = speakers_of_days(speech) if args.corpus == "msc" else set(filter(is_final, speech.speakers.values()))
         training, evaluation = some_speakers(speech, chosen, False), some_speakers(speech, chosen, True)
-    write_unlabelled(args.data_dir / "train", training.wav, training.speakers)
-    log.info("%s/train: %d utterances", args.data_dir, len(training.wav))
+    write_training_set(args.data_dir / "train", training)
     write_trials(args.data_dir / "eval", evaluation, KINDS[args.corpus])
 
 

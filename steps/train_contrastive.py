@@ -16,34 +16,13 @@ Example
         --rirs data/librispeech/rirs data/librispeech/train exp/librispeech/contrastive
 """
 
-from pathlib import Path
-
 from dlglc import console
 from dlglc.contrastive.run import pretrain_by_contrast
-from dlglc.settings import add_settings_options, settings_of
-from dlglc.settings.schema import AugmentSettings, DinoSettings, FbankSettings
-from dlglc.training.options import add_training_options, training_options
+from dlglc.training.pretraining import pretrain_by_options
 
 
 def main() -> None:
-    parser = console.parser(__doc__)
-    add_settings_options(parser, "dino", "fbank", "augment")
-    add_training_options(parser)
-    parser.add_argument(
-        "--initial-model", type=Path, metavar="MODEL", help="model.pt whose encoder to start from (default: random)"
-    )
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
-    args = parser.parse_args()
-
-    pretrain_by_contrast(
-        settings_of(DinoSettings, args),
-        settings_of(FbankSettings, args),
-        settings_of(AugmentSettings, args),
-        args.data_dir,
-        args.initial_model,
-        training_options(args),
-    )
+    pretrain_by_options(__doc__, pretrain_by_contrast)
 
 
 if __name__ == "__main__":

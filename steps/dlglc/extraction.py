@@ -13,7 +13,7 @@ from .console import log, progress
 from .data.arks import find_rows, write_embeddings
 from .data.audio import Recordings
 from .data.crops import FeatureCrops
-from .data.fbank import Fbank
+from .data.fbank import Fbank, encoder_input
 from .data.tables import place_of
 from .encoders.halves import Halves, LastParts
 from .encoders.hidden import HiddenWriter, check_hidden
@@ -126,12 +126,6 @@ def embed(
                     matrix = run_all(utterances, run)
     log.info("%d embeddings of %d dimensions", *matrix.shape)
     return utterances.ids, matrix
-
-
-def encoder_input(x: torch.Tensor, fbank: Fbank | None) -> torch.Tensor:
-    """The input of an encoder: energies of samples, or stored ones (fbank None), less their mean over time."""
-    feats = x if fbank is None else fbank(x)
-    return feats - feats.mean(1, keepdim=True)
 
 
 def run_encoder(

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..arrays import Array
+from ..data.fbank import encoder_input
 from ..encoders.models import Model
 from ..encoders.waveform import FULL_SCALE, WaveformEncoder
 
@@ -44,6 +45,6 @@ def export_onnx(model: Model) -> bytes:
 def torch_embedding(model: Model, waveform: Array) -> Array:
     """The embedding (D,) of samples (N,) in [-1, 1] by torch, as stages 4 to 6 compute it."""
     with torch.inference_mode():
-        feats = model.fbank(torch.from_numpy(waveform * np.float32(FULL_SCALE))[None])
-        embedding: Array = model.encoder(feats - feats.mean(1, keepdim=True))[0].numpy()
+        feats = encoder_input(torch.from_numpy(waveform * np.float32(FULL_SCALE))[None], model.fbank)
+        embedding: Array = model.encoder(feats)[0].numpy()
     return embedding

@@ -2,17 +2,9 @@
 
 from pathlib import Path
 
-from ..data.crops import open_crops
-from ..data.fbank import Fbank
-from ..data.views import Views
-from ..encoders import build_encoder
-from ..encoders.models import save_model, warm_start
-from ..provenance import Stamp
 from ..settings.schema import AugmentSettings, DinoSettings, FbankSettings
-from ..training.distributed import Processes
 from ..training.options import TrainingOptions
-from ..training.run import input_files, open_augmenter, train
-from ..training.task import State
+from ..training.pretraining import pretrain
 from .task import Contrastive
 
 SHARED = {"input", "encoder", "accumulate", "average_epochs", "clip_grad", "optimiser", "precision", "contrastive"}
@@ -36,28 +28,10 @@ def pretrain_by_contrast(
         initial_model: model.pt whose encoder the training starts from; None = random weights.
         options: where and how the training runs.
     """
-    fbank = Fbank(fbank_settings)
-    augmenter = open_augmenter(augment, options, fbank.sample_rate)
-    crops = open_crops(settings.input, data_dir, fbank, augmenter, [(2, settings.contrastive.seconds)], options.seed)
     used = settings.model_dump(include=SHARED)
-    record = {"dino": used, "fbank": fbank_settings, "augment": augment, "seed": options.seed}
-    inputs = input_files(data_dir, settings.input, options, initial_model)
-    stamp = Stamp(options.out_dir / "stamp.json", record, inputs)
+    views = [(2, settings.contrastive.seconds)]
     settings = with_own_epochs(settings)
-
-    def save(name: str, state: State) -> None:
-        path = options.out_dir / name
-        path.parent.mkdir(exist_ok=True)
-        save_model(path, settings.encoder, fbank_settings, state, settings.input)
-
-    def make_task(processes: Processes) -> Contrastive:
-        encoder = build_encoder(settings.encoder, fbank.num_mel_bins)
-        if initial_model:
-            warm_start(encoder, initial_model, settings.encoder, fbank_settings)
-        views = Views(fbank.to(processes.device), augmenter if settings.input == "wav" else None)
-        return Contrastive(settings, encoder.train(), views, processes, save)
-
-    train(options, settings, stamp, options.seed, crops, make_task, save)
+    pretrain(Contrastive, settings, used, views, fbank_settings, augment, data_dir, initial_model, options)
 
 
 def with_own_epochs(settings: DinoSettings) -> DinoSettings:

@@ -129,3 +129,13 @@ def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) ->
     if (weights.sum(0) == 0).any():
         raise RecipeError(f"fbank num_mel_bins {num_bins}: some filters contain no FFT bin: use fewer bins")
     return weights
+
+
+def encoder_input(x: torch.Tensor, fbank: Fbank | None) -> torch.Tensor:
+    """The input of an encoder: energies of samples, or stored ones (fbank None), less their mean over time.
+
+    Args:
+        x: (B, samples) in the int16 range, or (B, T, F).
+    """
+    feats = x if fbank is None else fbank(x)
+    return feats - feats.mean(1, keepdim=True)

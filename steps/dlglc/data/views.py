@@ -4,7 +4,7 @@ import torch
 
 from .augment import PLAN, Augmenter
 from .crops import Batch
-from .fbank import Fbank
+from .fbank import Fbank, encoder_input
 
 
 class Views:
@@ -32,10 +32,8 @@ class Views:
         if self.hidden:
             return batch[f"feats{v}"]
         if f"feats{v}" in batch:
-            feats = batch[f"feats{v}"]
-        else:
-            waves = batch[f"wave{v}"]
-            if augmented and self.augmenter:
-                waves = self.augmenter.apply(waves, {k: batch[f"{k}{v}"] for k in PLAN})
-            feats = self.fbank(waves)
-        return feats - feats.mean(1, keepdim=True)
+            return encoder_input(batch[f"feats{v}"], None)
+        waves = batch[f"wave{v}"]
+        if augmented and self.augmenter:
+            waves = self.augmenter.apply(waves, {k: batch[f"{k}{v}"] for k in PLAN})
+        return encoder_input(waves, self.fbank)

@@ -1,7 +1,6 @@
 """DINO as a task of the training loop."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,11 +9,12 @@ from torch import nn
 from ..console import log
 from ..data.crops import Batch
 from ..data.views import Views
+from ..encoders.base import Encoder
 from ..errors import RecipeError
 from ..settings.schema import DinoSettings
 from ..training.distributed import Processes
-from ..training.optimiser import EpochMean
-from ..training.task import Figures, State, Task
+from ..training.pretraining import Pretraining, Save
+from ..training.task import Figures, State
 from .head import DinoHead
 from .health import collapse, health
 from .loss import (
@@ -40,34 +40,24 @@ class EncoderWithHead(nn.Module):
         return embeddings.unflatten(0, (-1, batch)), self.head(embeddings).unflatten(0, (-1, batch))
 
 
-class Dino(Task):
-    """Student, teacher and centre of DINO.
+class Dino(Pretraining):
+    """Student, teacher and centre of DINO. The encoder of the teacher is kept.
 
     Args:
         settings: of conf/dino.yaml.
         encoder: the encoder of the student, to start from.
-        views: turns batches into features.
-        processes: the processes of the training.
-        save: called as save(file name, state of the encoder) for the teachers that keep_every asks for.
+        views, processes, save: as for Pretraining.
     """
 
-    def __init__(
-        self,
-        settings: DinoSettings,
-        encoder: nn.Module,
-        views: Views,
-        processes: Processes,
-        save: Callable[[str, State], None],
-    ):
+    def __init__(self, settings: DinoSettings, encoder: Encoder, views: Views, processes: Processes, save: Save):
+        super().__init__(settings, views, processes, save)
         head = DinoHead(settings.encoder.embedding_dim, **settings.head.model_dump())
         student = EncoderWithHead(encoder, head)
-        self.settings, self.processes, self.views, self.save = settings, processes, views, save
         self.teacher = processes.synchronise(copy.deepcopy(student).to(processes.device).requires_grad_(False))
         self.module = processes.wrap(student)
         self.student = student  # self.module is the student, or a wrapper of it
         self.pairs = list(self.teacher.parameters()), list(student.parameters())
         self.centre = torch.zeros(settings.head.outputs, device=processes.device)
-        self.mean = EpochMean(settings.average_epochs, settings.epochs)
         # With several parts per update, the centre moves once per part. All together it moves as far as with one part.
         self.centre_momentum = settings.centre_momentum ** (1 / settings.accumulate)
 
@@ -95,12 +85,9 @@ class Dino(Task):
     def after_update(self, progress: float) -> None:
         ema_update(*self.pairs, teacher_momentum(self.settings.teacher_momentum, progress))
 
-    def end_epoch(self, epoch: int) -> Figures:
-        every = self.settings.keep_every
-        if every and (epoch + 1) % every == 0 and self.processes.first:
-            self.save(f"epochs/{epoch + 1:02d}.pt", self.teacher.encoder.state_dict())
-        self.mean.add(epoch, self.teacher.encoder.state_dict())
-        return {}
+    def encoder_state(self) -> State:
+        state: State = self.teacher.encoder.state_dict()
+        return state
 
     def check_epoch(self, epoch: int, figures: Figures) -> None:
         """Warn of a collapse, or stop with on_collapse: stop. The warm-up of the learning rate is not checked."""
@@ -113,14 +100,10 @@ class Dino(Task):
             raise RecipeError(f"collapse after epoch {epoch + 1}: {reason}; on_collapse: warn only warns")
         log.info("collapse: %s", reason)
 
-    def final_state(self) -> State:
-        """The mean of the teachers' encoders over the last average_epochs epochs."""
-        return self.mean.average(self.teacher.encoder.state_dict())
-
     def state(self) -> dict[str, Any]:
-        return {"teacher": self.teacher.state_dict(), "centre": self.centre, "averaged": self.mean.sums}
+        return {"teacher": self.teacher.state_dict(), "centre": self.centre, **super().state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
         self.teacher.load_state_dict(state["teacher"])
         self.centre.copy_(state["centre"])
-        self.mean.sums = {k: v.to(self.processes.device) for k, v in state["averaged"].items()}

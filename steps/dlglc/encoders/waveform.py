@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..data.fbank import Fbank
+from ..data.fbank import Fbank, encoder_input
 from .base import Encoder
 
 FULL_SCALE = 32768.0  # the filter bank takes samples in the int16 range
@@ -37,7 +37,7 @@ class WaveformEncoder(nn.Module):
         real, imaginary = F.conv1d(waveforms.unsqueeze(1), self.spectrum, stride=self.shift).chunk(2, dim=1)
         energies = F.conv1d(real * real + imaginary * imaginary, self.mel)
         feats = energies.clamp(min=torch.finfo(torch.float32).eps).log().transpose(1, 2)
-        embeddings: torch.Tensor = self.encoder(feats - feats.mean(1, keepdim=True))
+        embeddings: torch.Tensor = self.encoder(encoder_input(feats, None))
         return embeddings
 
 

@@ -13,12 +13,13 @@ from ..console import log
 from ..data.audio import Recordings
 from ..data.augment import Augmenter
 from ..data.crops import AnyCrops, Crops, FeatureCrops, SomeCrops, open_crops
+from ..data.fbank import encoder_input
 from ..data.views import Views
 from ..encoders.halves import Halves, LastParts
 from ..encoders.hidden import check_hidden
 from ..encoders.models import Model, load_model, save_model
 from ..errors import RecipeError
-from ..extraction import encoder_input, equal_lengths, open_utterances, run_encoder
+from ..extraction import equal_lengths, open_utterances, run_encoder
 from ..provenance import Stamp
 from ..settings.schema import AugmentSettings, DlglcSettings
 from ..training.distributed import Processes
@@ -130,8 +131,7 @@ def open_views(
     recordings = Recordings(files.data_dir, model.fbank.sample_rate)
     utt = recordings.ids[0]
     with torch.no_grad():
-        feats = model.fbank(torch.from_numpy(recordings.read(0))[None])
-        now = halves.frames(feats - feats.mean(1, keepdim=True))[0]
+        now = halves.frames(encoder_input(torch.from_numpy(recordings.read(0))[None], model.fbank))[0]
     check_hidden(crops.scp, utt, crops.load(list(crops.ids).index(utt)), now)
     return crops
 
