@@ -39,9 +39,6 @@ def make_pseudo_labels(embedding_scp: Path, out_dir: Path, settings: ClusterSett
         proposal = propose_num_clusters(points, settings, seed, where)
         log.info("num_clusters: 0: %d clusters are proposed for %d utterances", proposal, len(ids))
         settings = settings.model_copy(update={"num_clusters": proposal})
-    if settings.ahc_ratio > 1:
-        starts = min(len(ids), round(settings.ahc_ratio * settings.num_clusters))
-        settings = settings.model_copy(update={"ahc_from": starts})
     most = max(settings.num_clusters, settings.ahc_from)
     if most > len(ids):
         raise RecipeError(

@@ -20,8 +20,8 @@ def cluster_embeddings(
     """Cluster embeddings as conf/cluster.yaml says.
 
     First the mean is subtracted, and the space is whitened. Then k-means searches. With wccn_passes, the space is
-    whitened by the covariance within the clusters found so far, and k-means searches again. With ahc_from or ahc_share,
-    k-means finds that many centroids, and average linkage merges them.
+    whitened by the covariance within the clusters found so far, and k-means searches again. With ahc_from,
+    ahc_share or ahc_ratio, k-means finds more centroids, and average linkage merges them.
 
     Args:
         points: (N, D) embeddings. N is at least ahc_from and num_clusters.
@@ -78,7 +78,8 @@ def find_centroids(
 def count_starts(settings: ClusterSettings, utterances: int) -> int:
     """The number of centroids that k-means finds. If there are more than num_clusters, they are merged."""
     share = min(MOST_MERGED, round(settings.ahc_share * utterances))
-    return settings.ahc_from or max(share, settings.num_clusters)
+    multiple = min(utterances, round(settings.ahc_ratio * settings.num_clusters))
+    return settings.ahc_from or max(share, multiple, settings.num_clusters)
 
 
 def size_warnings(sizes: Array, wanted: int) -> list[str]:

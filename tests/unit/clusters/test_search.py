@@ -77,6 +77,8 @@ def test_the_number_of_centroids_before_merging():
         (["num_clusters=20"], 1000, 20),
         (["num_clusters=20", "ahc_from=60"], 1000, 60),
         (["num_clusters=20", "ahc_share=0.3"], 1000, 300),
+        (["num_clusters=20", "ahc_ratio=1.5"], 1000, 30),
+        (["num_clusters=20", "ahc_ratio=1.5"], 25, 25),
         (["num_clusters=20", "ahc_share=0.3"], 50, 20),
         (["num_clusters=20", "ahc_share=0.3"], 1_000_000, 20_000),
     ):
