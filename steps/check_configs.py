@@ -3,18 +3,18 @@
 
 Reads   one file conf/<idea>.yaml per idea, and DATA_DIR/utt2spk if it exists.
 Writes  nothing. A wrong setting is an error with file, line and remedy. With --show, the settings that differ from the
-        defaults go to the terminal. With --value, the value of this key alone does.
+        defaults go to the terminal. With --value, the values of these keys alone do, a line each.
 
 Example
     steps/check_configs.py --data data/mini/train conf/fbank.yaml conf/mini/dino.yaml conf/mini/cluster.yaml
-    steps/check_configs.py --value dino.workers conf/mini/dino.yaml
+    steps/check_configs.py --value dino.stage1 --value dino.workers conf/mini/dino.yaml
     steps/check_configs.py --show --set dino.epochs=4 conf/mini/dino.yaml
 """
 
 from pathlib import Path
 
 from dlglc import console
-from dlglc.data.fbank import Fbank
+from dlglc.data.mel import mel_filters
 from dlglc.errors import RecipeError
 from dlglc.settings import SCHEMAS, Settings, changes, load_settings
 from dlglc.settings.messages import nearest, shown
@@ -25,7 +25,9 @@ def main() -> None:
     parser = console.parser(__doc__)
     parser.add_argument("--data", type=Path, metavar="DATA_DIR", help="training data; it need not exist yet")
     parser.add_argument("--show", action="store_true", help="print the settings that differ from the defaults")
-    parser.add_argument("--value", metavar="IDEA.KEY", help="print the value of this key and check nothing more")
+    parser.add_argument(
+        "--value", metavar="IDEA.KEY", action="append", help="print the value of this key and check nothing more"
+    )
     parser.add_argument(
         "--set",
         metavar="IDEA.KEY=VALUE",
@@ -47,7 +49,8 @@ def main() -> None:
     for idea in sorted({word.partition(".")[0] for word in args.set} - {path.stem for path in args.configs}):
         load_settings(SCHEMAS[idea], None, [word for word in args.set if word.startswith(f"{idea}.")])
     if args.value:
-        print(value(args.value, args.configs, args.set))
+        for name in args.value:
+            print(value(name, args.configs, args.set))
         return
     for path in args.configs:
         if path.stem not in SCHEMAS:
@@ -93,7 +96,7 @@ def check(path: Path, settings: Settings, data: Path | None) -> None:
     """
     if isinstance(settings, FbankSettings):
         try:
-            Fbank(settings)
+            mel_filters(settings)
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
     if isinstance(settings, ClusterSettings) and data is not None and (data / "utt2spk").exists():

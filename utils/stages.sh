@@ -124,13 +124,8 @@ _launcher() {
   _launch+=(--rdzv_backend=c10d "--rdzv_id=\$SLURM_JOB_ID" "--rdzv_endpoint=\$MASTER_ADDR:\$MASTER_PORT")
 }
 
-# cores_of IDEA: the processors of a training on a node. On GPUs each process has its reading processes beside it.
-cores_of() {
-  local workers
-  if [ "$gpus" -eq 0 ]; then echo "$OMP_NUM_THREADS"; return; fi
-  workers=$(steps/check_configs.py --value "$1.workers" "${_all_words[@]}" "${_all_files[@]}")
-  echo $((gpus * (workers + 1)))
-}
+# cores_of WORKERS: the processors of a training on a node. On GPUs each process has its reading processes beside it.
+cores_of() { echo $((gpus > 0 ? gpus * ($1 + 1) : OMP_NUM_THREADS)); }
 
 # --- settings: for each file of conf/, the options that hand it to a script -------------------------------------------
 
@@ -162,10 +157,16 @@ _all_files=() _all_words=()
 for _idea in fbank augment dino cluster dlglc backend; do _all_files+=("$(settings_file "$_idea")"); done
 for _word in ${set[@]+"${set[@]}"}; do _all_words+=(--set "$_word"); done
 
+# What the stages themselves must know of the settings.
+_keys=(dino.stage1 dino.workers dlglc.workers dlglc.adapt.cache dlglc.adapt.trained_parts)
+_values=$(steps/check_configs.py "${_keys[@]/#/--value=}" "${_all_words[@]}" "${_all_files[@]}")
+{ read -r _stage1; read -r _dino_workers; read -r _dlglc_workers; read -r _cache; read -r _trained_parts; } <<<"$_values"
+declare -A workers=([dino]=$_dino_workers [contrastive]=$_dino_workers [dlglc]=$_dlglc_workers) # of train_<name>.py
+
 # The number of last parts behind which frozen parts are cached; 0 = none. Stages 4 to 6 share the cache.
 cached_parts=0 hidden_of_start=()
-if [ -n "$from" ] && [ "$(steps/check_configs.py --value dlglc.adapt.cache "${_all_words[@]}" "${_all_files[@]}")" = True ]; then
-  cached_parts=$(steps/check_configs.py --value dlglc.adapt.trained_parts "${_all_words[@]}" "${_all_files[@]}")
+if [ -n "$from" ] && [ "$_cache" = True ]; then
+  cached_parts=$_trained_parts
   hidden_of_start=(--hidden "$exp/start/train")
 fi
 
@@ -182,7 +183,6 @@ check_settings() {
 # The systems of stages 3 and 4 (stage1 in conf/dino.yaml), and those that stage 6 scores.
 pretrained=() first_systems=(start)
 if [ -z "$from" ]; then
-  _stage1=$(steps/check_configs.py --value dino.stage1 "${_all_words[@]}" "${_all_files[@]}")
   read -ra pretrained <<<"${_stage1//+/ }"
   first_systems=(untrained "${pretrained[@]}")
 fi
@@ -220,9 +220,9 @@ map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
-  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS idea=${2##*/train_} words
+  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS name=${2##*/train_} words
   _literal words "${@:2}"
-  cores=$(cores_of "${idea%.py}")
+  cores=$(cores_of "${workers[${name%.py}]}")
   _launcher "$cores"
   [ "$gpus" -eq 0 ] || threads=1 # of a process: the GPU computes
   if ! $dry_run; then

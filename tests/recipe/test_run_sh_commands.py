@@ -31,10 +31,11 @@ def commands(root, *words, env=None) -> dict[str, str]:
 def test_gpus_are_asked_for_and_used(root, tmp_path):
     """Nothing that runs a model may fall to the CPU in silence, and no start-up waits for the GPU of another."""
     env = programs(tmp_path, nvidia_smi="GPU 0: A (UUID: x)\nGPU 1: A (UUID: y)")
-    said = commands(root, "--set", "dino.workers=7", "--set", "dlglc.workers=3", env=env)
-    for script in ("train_dino", "train_dlglc", "extract_embeddings", "cluster"):
+    stage1 = ["--set", "dino.stage1=contrastive+dino"]
+    said = commands(root, *stage1, "--set", "dino.workers=7", "--set", "dlglc.workers=3", env=env)
+    for script in ("train_contrastive", "train_dino", "train_dlglc", "extract_embeddings", "cluster"):
         assert "--device cuda" in said[script]
-    for script, cores in (("train_dino", 2 * 8), ("train_dlglc", 2 * 4)):
+    for script, cores in (("train_contrastive", 2 * 8), ("train_dino", 2 * 8), ("train_dlglc", 2 * 4)):
         assert f"--gpu 2 --num-nodes 1 --num-threads {cores} " in said[script]
         assert "torchrun --standalone --nproc_per_node=2" in said[script]
     assert "--gpu 1 --nj 2 " in said["extract_embeddings"]

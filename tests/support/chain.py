@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.scripts import ROOT, THREADS
+from support.scripts import ROOT, THREADS, Warm
 
 # The copy uses this environment: its requirements are the same.
 ENVIRONMENT = {"DLGLC_VENV": os.environ.get("DLGLC_VENV", str(ROOT / ".venv")), "OMP_NUM_THREADS": THREADS}
@@ -24,14 +24,14 @@ def run(where: Path, *words, check=True, env=None, timeout=1500) -> subprocess.C
 
 
 def command(where: Path, *words, check=True, env=None, timeout=1500) -> subprocess.CompletedProcess:
-    """A command of the recipe, from the root of a tree."""
+    """A command of the recipe, from the root of a tree. Its scripts share the imports of others, see warm.py."""
     done = subprocess.run(
         [*map(str, words)],
         cwd=where,
         capture_output=True,
         text=True,
         timeout=timeout,
-        env={**os.environ, **ENVIRONMENT, **(env or {})},
+        env={**os.environ, **ENVIRONMENT, "DLGLC_VENV": Warm.python(), **(env or {})},
         check=False,
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
@@ -53,4 +53,5 @@ def make_clone(top: Path) -> None:
         (top / f"conf/mini/{idea}.yaml").rename(top / f"conf/mini/full_{idea}.yaml")
         (top / f"conf/mini/{idea}.yaml").write_text(json.dumps({"base": f"full_{idea}.yaml", **changes}))
     small = ["--speakers", 8, "--utterances", 6, "--eval-speakers", 4, "--eval-utterances", 5]
-    command(top, sys.executable, "local/prepare_mini.py", "corpus", "small", *small, env={"PYTHONPATH": "steps"})
+    python = f"{Warm.python()}/bin/python3"
+    command(top, python, "local/prepare_mini.py", "corpus", "small", *small, env={"PYTHONPATH": "steps"})

@@ -1,14 +1,14 @@
 """The scripts of steps/ and local/ as a user starts them."""
 
 import atexit
-import json
 import os
-import selectors
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from support import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = os.environ.get("OMP_NUM_THREADS", "1")  # of one process: others run beside it
@@ -53,39 +53,65 @@ class Warm:
     """The Python of warm.py that belongs to this process of pytest."""
 
     process: subprocess.Popen | None = None
+    folder = ""
+
+    @classmethod
+    def socket(cls) -> str:
+        """Where it answers."""
+        if cls.process is None or cls.process.poll() is not None:
+            cls.end()
+            cls.folder = tempfile.mkdtemp()
+            path = f"{cls.folder}/socket"
+            words = [sys.executable, warm.__file__, path]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+            cls.process = subprocess.Popen(words, env=environment(), **pipes)
+            cls.process.stdout.read(1)  # it listens, or has ended
+            atexit.register(cls.end)
+        return f"{cls.folder}/socket"
 
     @classmethod
     def run(cls, words: list[str], timeout: float) -> subprocess.CompletedProcess:
         """Run a script in a fork of it."""
-        if cls.process is None or cls.process.poll() is not None:
-            warm = str(Path(__file__).with_name("warm.py"))
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
-            cls.process = subprocess.Popen([sys.executable, warm], env=environment(), **pipes)
-            atexit.register(cls.end)
-        with tempfile.TemporaryDirectory() as folder:
-            files = {name: f"{folder}/{name}" for name in ("out", "err")}
-            cls.process.stdin.write(json.dumps({"words": words, "cwd": str(ROOT), **files}) + "\n")
-            cls.process.stdin.flush()
-            with selectors.DefaultSelector() as selector:
-                selector.register(cls.process.stdout, selectors.EVENT_READ)
-                if not selector.select(timeout):
-                    cls.end()
-                    raise AssertionError(f"{' '.join(words)} has not ended in {timeout} s")
-            status = int(cls.process.stdout.readline())
-            texts = [Path(file).read_text() for file in files.values()]
-        return subprocess.CompletedProcess(words, status, *texts)
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, open(os.devnull) as nothing:
+            files = [file.fileno() for file in (nothing, out, err)]
+            with warm.ask(cls.socket(), words, environment(), str(ROOT), files) as connection:
+                connection.settimeout(timeout)
+                try:
+                    status = warm.answer(connection)
+                except TimeoutError:
+                    raise AssertionError(f"{' '.join(words)} has not ended in {timeout} s") from None
+            for file in (out, err):
+                file.seek(0)
+            return subprocess.CompletedProcess(words, status, out.read(), err.read())
+
+    @classmethod
+    def python(cls) -> str:
+        """An environment, for DLGLC_VENV, whose python3 hands scripts to it."""
+        path = cls.socket()
+        venv, own = Path(sys.prefix), Path(cls.folder)
+        if not (own / "bin").exists():
+            (own / "bin").mkdir()
+            for program in (venv / "bin").iterdir():
+                if not program.name.startswith("python"):
+                    (own / "bin" / program.name).symlink_to(program)
+            values = f"{sys.executable!r}, {path!r}, {{'OMP_NUM_THREADS': {THREADS!r}}}"
+            base = Path(sys.base_prefix) / "bin/python3"  # without its site packages it starts in a moment
+            for name in ("python", "python3"):
+                lines = [f"#!{base} -IS", "import sys", f"sys.path.insert(0, {str(Path(__file__).parent)!r})"]
+                lines += ["import warm", f"warm.stand_in({values})", ""]
+                (own / "bin" / name).write_text("\n".join(lines))
+                (own / "bin" / name).chmod(0o755)
+            shutil.copy(venv / ".requirements", own)
+        return cls.folder
 
     @classmethod
     def end(cls) -> None:
         """Ends it, and what still runs in it."""
-        if cls.process is not None and cls.process.poll() is None:
+        if cls.process is not None:
             cls.process.stdin.close()
-            try:
-                cls.process.wait(5)
-            except subprocess.TimeoutExpired:
-                os.killpg(cls.process.pid, signal.SIGKILL)
-                cls.process.wait()
-        cls.process = None
+            cls.process.wait()
+            cls.process = None
+            shutil.rmtree(cls.folder)
 
 
 def torchrun(processes: int, *args, timeout=900) -> subprocess.CompletedProcess:

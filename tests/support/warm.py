@@ -1,52 +1,165 @@
-"""A Python that has imported the big libraries once; each script then runs in a fork of it (support/scripts.py).
+"""A Python that has imported the big libraries once; scripts then run in forks of it.
 
 Starting Python, torch and scipy takes longer than most scripts do. A fork has the script's own modules to import, with
-the words, the folder and the path that a start of its own would give to it, and ends as any Python does.
+the words, environment and folder that a start of its own would give to it, and ends as any Python does.
 
-A request is a line of JSON on standard input: {"words": [SCRIPT, ARG...], "cwd": …, "out": FILE, "err": FILE}. When the
-script has ended, a line with its exit status is the answer, -N for signal N.
+    warm.py SOCKET      answers on this Unix socket until its standard input ends
+
+A request is what `ask` sends. The answer is the exit status, -N for signal N. Until then a byte N asks to send signal N
+to the script, and a closed connection kills it. support/scripts.py asks for single scripts; `stand_in` is python3 in a
+run of run.sh (support/chain.py).
 """
 
+import contextlib
 import gc
 import json
 import os
 import runpy
+import selectors
+import signal
+import socket
+import struct
 import sys
 from pathlib import Path
 
-import kaldiio  # noqa: F401
-import numpy  # noqa: F401
-import pydantic  # noqa: F401
-import scipy.optimize
-import scipy.signal
-import scipy.stats  # noqa: F401
-import soundfile  # noqa: F401
-import torch  # noqa: F401
-import tqdm  # noqa: F401
-import yaml  # noqa: F401
+LENGTH = struct.Struct("!q")
 
 
-def serve() -> list[str]:
-    """Answer requests; in a fork, return its words with everything set up for the script."""
-    gc.freeze()  # what is imported stays for good: no fork looks through it again, not even at its end
-    for line in sys.stdin:
-        request = json.loads(line)
+def ask(path: str, words: list[str], environment: dict[str, str], cwd: str, files: list[int]) -> socket.socket:
+    """Start a script; the connection answers with its exit status, as LENGTH packs it."""
+    request = json.dumps({"words": words, "environment": environment, "cwd": cwd}).encode()
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    socket.send_fds(connection, [LENGTH.pack(len(request))], files)
+    connection.sendall(request)
+    return connection
+
+
+def answer(connection: socket.socket) -> int:
+    """Wait for the exit status of a script."""
+    said = connection.recv(LENGTH.size, socket.MSG_WAITALL)
+    return LENGTH.unpack(said)[0] if said else -signal.SIGKILL
+
+
+def stand_in(python: str, path: str, fixed: dict[str, str]) -> None:
+    """What python3 does in a run of run.sh: hand a script over, or become Python for anything else.
+
+    Args:
+        python: that this stands for.
+        path: socket of a warm Python.
+        fixed: variables that libraries read when they are imported, with the values that the warm Python had.
+    """
+    words = sys.argv[1:]
+    if not words or not words[0].endswith(".py") or any(os.environ.get(name) != fixed[name] for name in fixed):
+        os.execv(python, [python, *words])
+    connection = ask(path, words, dict(os.environ), os.getcwd(), [0, 1, 2])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda number, frame: connection.send(bytes([number])))
+    status = answer(connection)
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
+
+
+class Server:
+    """Starts forks and tells their ends."""
+
+    def __init__(self, path: str):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(64)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.listener, selectors.EVENT_READ)
+        self.selector.register(0, selectors.EVENT_READ)  # closed by the end of the process of pytest
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # each request brings its own
+        self.own_path = [folder for folder in sys.path[1:] if folder not in given]
+
+    def serve(self) -> list[str]:
+        """Answer requests for good; in a fork, return its words with everything set up for the script."""
+        gc.freeze()  # what is imported stays for good: no fork looks through it again, not even at its end
+        children: dict[socket.socket, int] = {}
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj == 0:
+                    for child in children.values():
+                        os.kill(child, signal.SIGKILL)
+                    sys.exit(0)
+                elif key.fileobj is self.listener:
+                    connection, _ = self.listener.accept()
+                    if words := self.start(connection, children):
+                        return words
+                elif isinstance(key.fileobj, socket.socket):
+                    self.pass_on(key.fileobj, children)
+                else:
+                    self.tell(key.data, key.fd, children)
+
+    def start(self, connection: socket.socket, children: dict[socket.socket, int]) -> list[str]:
+        """Fork for a request. In the fork, the script's words; here nothing."""
+        head, files, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
+        missing = LENGTH.unpack(head)[0]
+        text = b""
+        while len(text) < missing and (piece := connection.recv(missing - len(text))):
+            text += piece
+        request = json.loads(text)
         child = os.fork()
         if child == 0:
-            for number, name, flags in ((0, os.devnull, os.O_RDONLY), (1, request["out"], os.O_WRONLY | os.O_CREAT),
-                                        (2, request["err"], os.O_WRONLY | os.O_CREAT)):  # fmt: skip
-                file = os.open(name, flags, 0o644)
+            for key in list(self.selector.get_map().values()):
+                if key.fileobj != 0:
+                    os.close(key.fd)
+            self.selector.close()
+            for number, file in enumerate(files):
                 os.dup2(file, number)
-                os.close(file)
+            os.closerange(3, max(files) + 1)
             sys.stdin = os.fdopen(0)
-            os.setsid()
+            os.setpgid(0, 0)
             os.chdir(request["cwd"])
-            return request["words"]
-        status = os.waitpid(child, 0)[1]
-        print(os.waitstatus_to_exitcode(status), flush=True)
-    sys.exit(0)
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            words: list[str] = request["words"]
+            extra = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+            sys.path[:] = [str(Path(words[0]).parent), *extra, *self.own_path]
+            return words
+        for file in files:
+            os.close(file)
+        children[connection] = child
+        self.selector.register(connection, selectors.EVENT_READ)
+        self.selector.register(os.pidfd_open(child), selectors.EVENT_READ, connection)
+        return []
+
+    def pass_on(self, connection: socket.socket, children: dict[socket.socket, int]) -> None:
+        """Send the script a signal that the asker names, or kill it when the asker is gone."""
+        said = connection.recv(1)
+        if connection in children:
+            os.kill(children[connection], said[0] if said else signal.SIGKILL)
+        if not said:
+            self.selector.unregister(connection)
+
+    def tell(self, connection: socket.socket, fd: int, children: dict[socket.socket, int]) -> None:
+        """Say how a script ended."""
+        self.selector.unregister(fd)
+        os.close(fd)
+        status = os.waitstatus_to_exitcode(os.waitpid(children.pop(connection), 0)[1])
+        if connection in {key.fileobj for key in self.selector.get_map().values()}:
+            self.selector.unregister(connection)
+        with contextlib.suppress(OSError):  # nobody may wait for it
+            connection.sendall(LENGTH.pack(status))
+        connection.close()
 
 
-sys.argv = serve()
-sys.path[0] = str(Path(sys.argv[0]).parent)
-runpy.run_path(sys.argv[0], run_name="__main__")
+if __name__ == "__main__":
+    import kaldiio  # noqa: F401
+    import numpy  # noqa: F401
+    import pydantic  # noqa: F401
+    import scipy.optimize
+    import scipy.signal
+    import scipy.stats  # noqa: F401
+    import soundfile  # noqa: F401
+    import torch  # noqa: F401
+    import tqdm  # noqa: F401
+    import yaml  # noqa: F401
+
+    server = Server(sys.argv[1])
+    print(flush=True)  # it listens
+    sys.argv = server.serve()
+    runpy.run_path(sys.argv[0], run_name="__main__")

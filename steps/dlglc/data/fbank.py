@@ -5,9 +5,9 @@ import math
 import torch
 from torch import nn
 
-from ..errors import RecipeError
 from ..precision import exact_products
 from ..settings.schema import FbankSettings
+from .mel import fft_length, frame_length, mel_filters
 
 
 class Fbank(nn.Module):
@@ -24,19 +24,19 @@ class Fbank(nn.Module):
         super().__init__()
         rate = settings.sample_rate
         self.sample_rate = rate
-        self.length = round(rate * settings.frame_length_ms / 1000)
+        self.length = frame_length(settings)
         self.shift = round(rate * settings.frame_shift_ms / 1000)
         self.preemphasis = settings.preemphasis
         self.scale = settings.full_scale / 32768
         self.num_mel_bins = settings.num_mel_bins
-        self.nfft = 1 << (self.length - 1).bit_length()
+        self.nfft = fft_length(settings)
 
         position = torch.arange(self.length, dtype=torch.float64) / (self.length - 1)
         if settings.window == "povey":
             window = (0.5 - 0.5 * torch.cos(2 * math.pi * position)).pow(0.85)
         else:
             window = 0.54 - 0.46 * torch.cos(2 * math.pi * position)  # Hamming's
-        mel = mel_filters(settings.num_mel_bins, self.nfft, rate, settings.low_freq, settings.highest_freq)
+        mel = torch.from_numpy(mel_filters(settings))
         self.register_buffer("window", window.float(), persistent=False)
         self.register_buffer("mel", mel.float(), persistent=False)
         # A filter covers few FFT bins, so most of the matrix is zero. Four blocks of it contain all other elements.
@@ -100,35 +100,6 @@ class Fbank(nn.Module):
 def _span(rising: torch.Tensor) -> slice:
     """The slice from the first to the last of some sorted numbers."""
     return slice(int(rising[0]), int(rising[-1]) + 1)
-
-
-def mel_filters(num_bins: int, nfft: int, rate: int, low: float, high: float) -> torch.Tensor:
-    """Kaldi's triangular filters, equally spaced in mel(f) = 1127 ln(1 + f/700).
-
-    Args:
-        num_bins: number of filters.
-        nfft: length of the FFT.
-        rate: sample rate, Hz.
-        low, high: lower end of the first filter and upper end of the last one, Hz.
-
-    Returns:
-        (nfft / 2, num_bins) weights of the FFT bins, float64.
-
-    Raises:
-        RecipeError: a filter is so narrow that it contains no FFT bin.
-    """
-
-    def mel(f: float | torch.Tensor) -> torch.Tensor:
-        return 1127.0 * torch.log1p(torch.as_tensor(f, dtype=torch.float64) / 700.0)
-
-    edges = torch.linspace(mel(low).item(), mel(high).item(), num_bins + 2, dtype=torch.float64)
-    bins = torch.arange(nfft // 2, dtype=torch.float64)  # Kaldi leaves the Nyquist bin out
-    at = mel(bins * rate / nfft)[:, None]
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    weights = torch.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clamp_(min=0)
-    if (weights.sum(0) == 0).any():
-        raise RecipeError(f"fbank num_mel_bins {num_bins}: some filters contain no FFT bin: use fewer bins")
-    return weights
 
 
 def encoder_input(x: torch.Tensor, fbank: Fbank | None) -> torch.Tensor:

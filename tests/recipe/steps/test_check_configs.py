@@ -11,6 +11,7 @@ def test_the_value_of_a_key_with_changes(script):
     assert value(script, "dino.workers").stdout == "0\n"
     assert value(script, "dino.workers", "--set", "dino.workers=5", "dlglc.workers=6").stdout == "5\n"
     assert value(script, "dino.optimiser.name").stdout == "adamw\n"
+    assert value(script, "dino.workers", "--value", "dino.stage1").stdout == "0\ndino\n"
 
 
 @pytest.mark.parametrize(
