@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import RecipeError
 from ..settings.schema import FbankSettings
 
@@ -16,7 +17,7 @@ def fft_length(settings: FbankSettings) -> int:
     return 1 << (frame_length(settings) - 1).bit_length()
 
 
-def mel_filters(settings: FbankSettings) -> np.ndarray:
+def mel_filters(settings: FbankSettings) -> Array:
     """Kaldi's triangular filters, equally spaced in mel(f) = 1127 ln(1 + f/700) from low_freq to high_freq.
 
     Args:
@@ -28,13 +29,13 @@ def mel_filters(settings: FbankSettings) -> np.ndarray:
     Raises:
         RecipeError: a filter is so narrow that it contains no FFT bin.
     """
-    ends = mel(np.array([settings.low_freq, settings.highest_freq]))
-    edges = np.linspace(*ends, settings.num_mel_bins + 2)
+    low, high = mel(np.array([settings.low_freq, settings.highest_freq]))
+    edges = np.linspace(low, high, settings.num_mel_bins + 2)
     nfft = fft_length(settings)
     bins = np.arange(nfft // 2)  # Kaldi leaves the Nyquist bin out
     at = mel(bins * settings.sample_rate / nfft)[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    weights = np.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clip(min=0)
+    weights: Array = np.minimum((at - left) / (centre - left), (right - at) / (right - centre)).clip(min=0)
     if (weights.sum(0) == 0).any():
         raise RecipeError(
             f"fbank num_mel_bins {settings.num_mel_bins}: some filters contain no FFT bin: use fewer bins"
@@ -42,6 +43,6 @@ def mel_filters(settings: FbankSettings) -> np.ndarray:
     return weights
 
 
-def mel(hertz: np.ndarray) -> np.ndarray:
+def mel(hertz: Array) -> Array:
     """Frequencies on Kaldi's mel scale."""
-    return 1127.0 * np.log1p(hertz / 700.0)
+    return np.asarray(1127.0 * np.log1p(hertz / 700.0))

@@ -22,7 +22,7 @@ def test_filters_are_triangles_with_their_tops_equally_spaced_in_mel():
     filters = mel_filters(settings("num_mel_bins=20", "low_freq=0", "high_freq=8000"))
     assert filters.shape == (256, 20)
     hertz = np.arange(256) * 16000 / 512
-    tops = np.linspace(0, mel(8000.0), 22)[1:-1]
+    tops = np.linspace(0, mel(np.array(8000.0)), 22)[1:-1]
     assert (np.abs(mel(hertz[filters.argmax(0)]) - tops) < mel(hertz[1])).all()
     between = (mel(hertz) >= tops[0]) & (mel(hertz) <= tops[-1])
     np.testing.assert_allclose(filters[between].sum(1), 1)  # each falls as the next one rises
