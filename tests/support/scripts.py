@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -94,12 +95,10 @@ class Warm:
             for program in (venv / "bin").iterdir():
                 if not program.name.startswith("python"):
                     (own / "bin" / program.name).symlink_to(program)
-            values = f"{sys.executable!r}, {path!r}, {{'OMP_NUM_THREADS': {THREADS!r}}}"
             base = Path(sys.base_prefix) / "bin/python3"  # without its site packages it starts in a moment
+            words = [str(base), "-IS", warm.__file__, path, "for", sys.executable, THREADS]
             for name in ("python", "python3"):
-                lines = [f"#!{base} -IS", "import sys", f"sys.path.insert(0, {str(Path(__file__).parent)!r})"]
-                lines += ["import warm", f"warm.stand_in({values})", ""]
-                (own / "bin" / name).write_text("\n".join(lines))
+                (own / "bin" / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
                 (own / "bin" / name).chmod(0o755)
             shutil.copy(venv / ".requirements", own)
         return cls.folder

@@ -3,11 +3,12 @@
 Starting Python, torch and scipy takes longer than most scripts do. A fork has the script's own modules to import, with
 the words, environment and folder that a start of its own would give to it, and ends as any Python does.
 
-    warm.py SOCKET      answers on this Unix socket until its standard input ends
+    warm.py SOCKET                                  answers on this Unix socket until its standard input ends
+    warm.py SOCKET for PYTHON THREADS WORD...       what PYTHON WORD... does, by the one that answers where it can
 
 A request is what `ask` sends. The answer is the exit status, -N for signal N. Until then a byte N asks to send signal N
-to the script, and a closed connection kills it. support/scripts.py asks for single scripts; `stand_in` is python3 in a
-run of run.sh (support/chain.py).
+to the script, and a closed connection kills it. support/scripts.py asks for single scripts. The second form is python3
+in a run of run.sh (support/chain.py).
 """
 
 import contextlib
@@ -41,16 +42,16 @@ def answer(connection: socket.socket) -> int:
     return LENGTH.unpack(said)[0] if said else -signal.SIGKILL
 
 
-def stand_in(python: str, path: str, fixed: dict[str, str]) -> None:
-    """What python3 does in a run of run.sh: hand a script over, or become Python for anything else.
+def stand_in(path: str, python: str, threads: str, words: list[str]) -> None:
+    """Hand a script over, or become Python for anything else.
 
     Args:
-        python: that this stands for.
         path: socket of a warm Python.
-        fixed: variables that libraries read when they are imported, with the values that the warm Python had.
+        python: that this stands for.
+        threads: OMP_NUM_THREADS of the warm Python. Libraries read it when they are imported.
+        words: for Python.
     """
-    words = sys.argv[1:]
-    if not words or not words[0].endswith(".py") or any(os.environ.get(name) != fixed[name] for name in fixed):
+    if not words or not words[0].endswith(".py") or os.environ.get("OMP_NUM_THREADS") != threads:
         os.execv(python, [python, *words])
     connection = ask(path, words, dict(os.environ), os.getcwd(), [0, 1, 2])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
@@ -148,6 +149,8 @@ class Server:
 
 
 if __name__ == "__main__":
+    if sys.argv[2:]:
+        stand_in(sys.argv[1], *sys.argv[3:5], sys.argv[5:])
     import kaldiio  # noqa: F401
     import numpy  # noqa: F401
     import pydantic  # noqa: F401
