@@ -4,6 +4,8 @@ import pytest
 import torch
 from traffic import Traffic, dino_step, round_step
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_operation_counts_what_it_reads_and_writes():
     a, b = torch.zeros(10, 20), torch.zeros(20, 30)

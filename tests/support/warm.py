@@ -55,7 +55,8 @@ def stand_in(path: str, python: str, threads: str, words: list[str]) -> None:
         os.execv(python, [python, *words])
     connection = ask(path, words, dict(os.environ), os.getcwd(), [0, 1, 2])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, lambda number, frame: connection.send(bytes([number])))
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: connection.send(bytes([number])))
     status = answer(connection)
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)

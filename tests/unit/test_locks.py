@@ -17,10 +17,12 @@ from support.audio_files import unprivileged
 from support.scripts import environment
 from support.waiting import wait_for
 
+# A shell lets its background processes ignore SIGINT, and children inherit that.
 HOLD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from dlglc.locks import only_process
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with only_process(Path(sys.argv[1]), False, "go elsewhere"):
     Path(sys.argv[2]).touch()
     time.sleep(600)

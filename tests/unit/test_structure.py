@@ -99,6 +99,12 @@ def test_the_path_of_modules_is_set_outside():
     assert found - AS_PYTHON_DOES == set()
 
 
+def test_parts_of_packages_are_imported_by_name():
+    """`import scipy` alone gives no scipy.stats, unless somebody else has imported it, as tests/support/warm.py has."""
+    alone = re.compile(r"^\s*import (scipy|sklearn)( as \w+)?$", re.MULTILINE)
+    assert {str(path) for path, text in texts("steps", "local") if alone.search(text)} == set()
+
+
 def test_the_docstring_lists_every_room():
     listed = [name for names in rooms() for name in names]
     there = {module.split("/")[0] for module in modules()}

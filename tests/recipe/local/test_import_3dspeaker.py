@@ -18,6 +18,8 @@ from dlglc.settings.schema import DinoSettings, FbankSettings
 from fetch_encoder import PUBLISHED, fetch_encoder
 from import_encoder import convert
 
+pytestmark = pytest.mark.slow
+
 REFERENCE = "speakerlab==0.0.6"  # the authors' code, Apache-2.0
 LARGEST_DISTANCE = 1e-5  # between embeddings, 1 - cosine; 1.8e-7 was measured
 DENSE = 2  # modules of the last layer, which stands before the last norm in published files

@@ -19,6 +19,8 @@ from dlglc.data.tables import read_table
 from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings
 
+pytestmark = pytest.mark.slow
+
 
 def hashes(folder):
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.wav")}

@@ -49,6 +49,7 @@ def test_data_directories_hide_the_speakers(voxceleb, prepare, root, tmp_path):
         assert any(truth[a] < "id10270" for a in enrol) == ("_e" in name or "_h" in name)
 
 
+@pytest.mark.slow
 def test_stages_1_and_2(voxceleb, prepare, root, tmp_path):
     """As run.sh draws them: packed by two jobs, validated, features."""
     prepare("corpus", voxceleb, "--partial")
@@ -134,6 +135,7 @@ def zip_tree(tree, folder, path):
             archive.write(file, file.relative_to(tree / folder.split("/")[0]))
 
 
+@pytest.mark.slow
 def test_archives_in_parts_are_unpacked_and_an_interrupted_run_goes_on(voxceleb, prepare, tmp_path):
     corpus = tmp_path / "archives"
     corpus.mkdir()

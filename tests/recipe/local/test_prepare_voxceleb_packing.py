@@ -15,6 +15,8 @@ from standin import SMALL, make_tree
 from support import scripts
 from support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 needs_av = pytest.mark.skipif(not importlib.util.find_spec("av"), reason="no av: pip install av to run this test")
 
 

@@ -38,6 +38,7 @@ def contents(folder):
     return {name: content.replace(str(folder).encode(), b"OUT") for name, content in files.items()}
 
 
+@pytest.mark.slow
 def test_packing_that_is_killed_goes_on_to_the_same_bytes(script, source, tmp_path):
     """Two of the recordings are commands that wait until we let them go, so that we know where the kill comes."""
     wav = read_table(source / "wav.scp")
@@ -68,6 +69,7 @@ def waits_at(journal, count, process):
     return journal.exists() and journal.read_bytes().count(b"\n") == count
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_no_damage_of_the_recordings(script, source, tmp_path):
     """As a quota has it: a file may not become larger."""
 

@@ -15,6 +15,7 @@ from dlglc.encoders.models import Model
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DinoSettings, FbankSettings
 
+pytestmark = pytest.mark.slow
 CHANNELS = {"ecapa_tdnn": 16, "resnet34": 4, "campplus": 16}
 
 

@@ -33,6 +33,7 @@ def test_arrays_are_those_of_the_training_set(bundles):
     np.testing.assert_allclose(arrays["cohort"], means, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_results_on_the_card_are_those_of_the_model(bundles):
     model = dlglc.load(bundles.labelled)
     ids, matrix = read_embeddings(bundles.system / "eval/embedding.scp")

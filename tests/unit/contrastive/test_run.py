@@ -13,6 +13,8 @@ from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, FbankSettings
 from dlglc.training.options import TrainingOptions
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     *("stage1=contrastive", "contrastive.epochs=2", "contrastive.batch_size=12", "contrastive.seconds=0.4"),
     *("encoder.name=resnet34", "encoder.channels=2", "encoder.embedding_dim=8", "optimiser.warmup_epochs=0"),

@@ -12,6 +12,8 @@ from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, FbankSettings
 from dlglc.training.options import TrainingOptions
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     *("batch_size=12", "long_seconds=0.4", "short_seconds=0.2", "freeze_last_epochs=0", "on_collapse=warn"),
     *("encoder.name=resnet34", "encoder.channels=2", "encoder.embedding_dim=8", "optimiser.warmup_epochs=0"),

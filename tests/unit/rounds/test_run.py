@@ -20,6 +20,8 @@ from dlglc.settings import load_settings
 from dlglc.settings.schema import AugmentSettings, DinoSettings, DlglcSettings, FbankSettings
 from dlglc.training.options import TrainingOptions
 
+pytestmark = pytest.mark.slow
+
 ENCODER = ["encoder.name=resnet34", "encoder.channels=2", "encoder.embedding_dim=8"]
 ROUND = ["epochs=2", "batch_size=12", "crop_seconds=0.3", "gate.from_epoch=2", "correction.from_epoch=2"]
 
