@@ -1,7 +1,7 @@
 """A Python that has imported the big libraries once; scripts then run in forks of it.
 
 Starting Python, torch and scipy takes longer than most scripts do. A fork has the script's own modules to import, with
-the words, environment and folder that a start of its own would give to it, and ends as any Python does.
+the words, environment and folder that a start of its own would give to it.
 
     warm.py SOCKET                                  answers on this Unix socket until its standard input ends
     warm.py SOCKET for PYTHON THREADS WORD...       what PYTHON WORD... does, by the one that answers where it can
@@ -11,6 +11,7 @@ to the script, and a closed connection kills it. support/scripts.py asks for sin
 in a run of run.sh (support/chain.py).
 """
 
+import atexit
 import contextlib
 import gc
 import json
@@ -21,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 from pathlib import Path
 
 LENGTH = struct.Struct("!q")
@@ -149,6 +151,26 @@ class Server:
         connection.close()
 
 
+def run_and_end(script: str) -> None:
+    """Run a script and end as Python does, but leave its memory to the kernel: giving it back would take longer."""
+    status = 0
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        status = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):  # nobody may read it any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
     if sys.argv[2:]:
         stand_in(sys.argv[1], *sys.argv[3:5], sys.argv[5:])
@@ -166,4 +188,4 @@ if __name__ == "__main__":
     server = Server(sys.argv[1])
     print(flush=True)  # it listens
     sys.argv = server.serve()
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    run_and_end(sys.argv[0])
