@@ -135,6 +135,7 @@ def stamp_of(request: Request, settings: BackendSettings, path: Path) -> Stamp:
         path.with_suffix(".json"),
         {"backend": settings, "asked": asked, "made": made},
         inputs + [file if file.exists() else None for file in optional],
+        [path],
     )
 
 

@@ -66,6 +66,13 @@ def test_a_finished_bundle_is_kept_until_an_input_changes(bundles, tmp_path):
     first = path.stat().st_mtime_ns
     make_bundle(request(bundles), settings(), path)
     assert path.stat().st_mtime_ns == first
+    content = path.read_bytes()
+    path.unlink()
+    make_bundle(request(bundles), settings(), path)
+    assert path.read_bytes() == content
+    path.write_bytes(content[:1000] + bytes(1000) + content[2000:])
+    make_bundle(request(bundles), settings(), path)
+    assert path.read_bytes() == content
     make_bundle(request(bundles, notes=["Another."]), settings(), path)
     assert path.stat().st_mtime_ns != first
 
