@@ -18,7 +18,7 @@ from ..bundles.decision import Decision
 from ..bundles.engine import EncoderEngine, SpeechDetector
 from ..bundles.scorer import Scorer
 from ..errors import RecipeError
-from .listening import Listener, Recording, find_speech
+from .listening import Listener, Recording, band_remarks, find_speech
 from .windows import SMALLEST, cut_windows, embed_windows, group_windows
 
 Source = str | os.PathLike[str] | Array
@@ -130,7 +130,7 @@ class Model:
         stretches = find_speech(self.detector, recording.samples, self.sample_rate)
         seconds = len(recording.samples) / self.sample_rate
         speech = sum(end - start for start, end in stretches) / self.sample_rate
-        remarks = list(recording.remarks)
+        remarks = [*recording.remarks, *band_remarks(recording, stretches)]
         if speech < NO_SPEECH:
             remarks.insert(0, f"{speech:.1f} s of speech: nothing to decide on")
         elif speech < LITTLE:

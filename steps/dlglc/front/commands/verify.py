@@ -40,7 +40,7 @@ def act(args: argparse.Namespace) -> int:
     origin = model.decision.describe(args.false_accept)
     score = BACKENDS[model.card["backend"]["backend"]]
     if found.probability is None:
-        chance = "unknown: the bundle was made without labelled trials"
+        chance = f"none: {model.decision.why_none or 'the bundle was made without labelled trials'}"
     else:
         chance = f"{100 * found.probability:.1f} % (before listening: {100 * args.prior:g} %)"
     text = (
@@ -49,7 +49,14 @@ def act(args: argparse.Namespace) -> int:
         f"threshold    {found.threshold:.3f}: {origin}\n"
         f"probability  {chance}"
     )
-    record = {**found._asdict(), "threshold_source": model.decision.source, "threshold_from": origin, "score_is": score}
+    why_none = None if found.probability is not None else chance.removeprefix("none: ")
+    record = {
+        **found._asdict(),
+        "no_probability": why_none,
+        "threshold_source": model.decision.source,
+        "threshold_from": origin,
+        "score_is": score,
+    }
     answer({**record, "bundle": model.id}, text + bullet_list(found.remarks), args.json)
     return STATUS[found.verdict] if args.exit_status else 0
 

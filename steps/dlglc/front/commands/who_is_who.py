@@ -1,7 +1,7 @@
 """Group recordings by voice; or say who speaks when in one long recording.
 
 With a folder, a table (wav.scp) or several files: each recording is taken for one voice. The number of voices is found
-by the command itself. Recordings that the grouping is unsure of are named.
+by the command itself, or given by --voices. Recordings that the grouping is unsure of are named.
 
 With one file: who speaks when, as RTTM. Where two people speak at once, one of them is named.
 
@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 STRICT = 0.01  # rate of the first pass, see front.grouping.group_voices
 
 
+def number(text: str) -> int:
+    """A number of voices, 1 or more."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a number of voices, 1 or more")
+    return int(text)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
         "--false-accept", type=share, default=0.05, metavar="RATE",
         help="rate of the threshold for pairs of one voice; raise it to find fewer voices (default: 0.05)",
     )  # fmt: skip
-    parser.add_argument("--voices", type=int, help="the number of voices in a long recording, if you know it")
+    parser.add_argument("--voices", type=number, help="the number of voices, if you know it")
     parser.add_argument("--out", type=Path, help="write the groups (`id voice` lines) or the RTTM to this file")
     add_json(parser)
     add_bundle(parser)
@@ -84,7 +91,7 @@ def groups(args: argparse.Namespace, model: "Model") -> int:
         embeddings = np.stack([heard[name].embedding for name in names])
         strict = max(min(STRICT, args.false_accept), float(model.decision.rates[0]))
         limits = [model.decision.threshold(rate) for rate in (strict, args.false_accept)]
-        found = group_voices(model.scorer, embeddings, *limits)
+        found = group_voices(model.scorer, embeddings, *limits, args.voices)
         for name, voice, margin in zip(names, found.voices.tolist(), found.margins.tolist()):
             members.setdefault(f"voice{voice + 1}", []).append(name)
             if margin < 0:

@@ -34,8 +34,8 @@ def test_text_and_json_say_the_same(bundles, capsys):
 def test_without_labels_it_says_so(bundles, capsys):
     a, b = bundles.speech[0]
     found = dlg_lc(capsys, "verify", "--false-accept", 0.1, bundles.unlabelled, a, b)
-    assert "neighbouring clusters of the training set, nothing is labelled" in found.out
-    assert "unknown: the bundle was made without labelled trials" in found.out
+    assert "different clusters of the training set, nothing is labelled" in found.out
+    assert "none: the bundle was made without labelled trials" in found.out
 
 
 def test_several_recordings_of_one_person(bundles, capsys):
