@@ -9,7 +9,8 @@ from ..arrays import Array
 # Settled on 50 speakers of speechocean762 and 12 training speakers of LibriSpeech (docs/using-a-model.md).
 COMMON = 0.5  # variance of what all recordings have in common, in units of the variance between voices
 SPREAD = 1.5  # variance within a voice, in units of that in the training set: other recordings vary more
-WEIGHT = 0.5  # of the evidence. Recordings of one day say less than independent ones
+WEIGHT = 0.5  # of the evidence of recordings. Recordings of one day say less than independent ones
+OF_WINDOWS = 0.3  # the same for windows within a recording, which overlap by half
 NEW_VOICE = 1.0  # concentration of the Chinese restaurant process, the prior of the partition
 
 
@@ -23,9 +24,11 @@ class Evidence:
     Args:
         vectors: (N, d) from Plda.transform. Each is a voice of its own at first.
         psi: (d,) variances between voices, where those within voices are 1.
+        weight: of the evidence against the prior.
     """
 
-    def __init__(self, vectors: Array, psi: Array):
+    def __init__(self, vectors: Array, psi: Array, weight: float):
+        self.weight = weight
         self.psi = np.maximum(np.asarray(psi, dtype=np.float64), 1e-9)
         self.sums = {row: vector for row, vector in enumerate(np.asarray(vectors, dtype=np.float64))}
         self.sizes = dict.fromkeys(self.sums, 1)
@@ -61,17 +64,17 @@ class Evidence:
         """The logarithm of evidence and prior, but for a constant."""
         spread = -0.5 * (self.squares + len(self.psi) * (self.count - len(self.sizes)) * math.log(SPREAD))
         common = 0.5 * float(np.sum(self.pull**2 / self.precision - np.log(self.precision)))
-        return WEIGHT * (self.own + spread + common) + self.prior
+        return self.weight * (self.own + spread + common) + self.prior
 
 
-def likeliest_cut(vectors: Array, psi: Array, merges: list[tuple[int, int]]) -> int:
+def likeliest_cut(vectors: Array, psi: Array, merges: list[tuple[int, int]], weight: float = WEIGHT) -> int:
     """The number of merges of a tree after which the evidence is highest.
 
     Args:
-        vectors, psi: see Evidence.
+        vectors, psi, weight: see Evidence.
         merges: both parts of each node; node N + i is made by merge i.
     """
-    evidence = Evidence(vectors, psi)
+    evidence = Evidence(vectors, psi, weight)
     best, best_at = evidence.value, 0
     for number, (first, second) in enumerate(merges, 1):
         evidence.join(first, second, len(vectors) + number - 1)

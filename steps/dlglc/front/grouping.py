@@ -7,7 +7,7 @@ import numpy as np
 from ..arrays import Array
 from ..bundles.scorer import Scorer
 from ..errors import RecipeError
-from .evidence import likeliest_cut
+from .evidence import WEIGHT, likeliest_cut
 
 MOST = 10_000  # recordings; all pairs are compared
 FEW = 0.25  # share of pairs at or above the threshold. With more, few voices speak, and their mean is no place to
@@ -59,7 +59,7 @@ def group_voices(
         raise RecipeError(f"{len(embeddings)} recordings are too many to compare all pairs: {MOST} at most")
     scores, vectors = pair_scores(scorer, embeddings)
     if scorer.plda is not None:
-        voices = likeliest_groups(scorer.represent(embeddings), scorer.plda.psi, vectors, groups_wanted)
+        voices = likeliest_groups(scorer.represent(embeddings), scorer.plda.psi, vectors, WEIGHT, groups_wanted)
         return Groups(voices, margins(scores, voices, loose), False)
     voices, threshold = cut_tree(scores, vectors, strict, groups_wanted), strict
     centred = bool(np.mean(scores[np.triu_indices(len(scores), 1)] >= strict) < FEW) if len(scores) > 1 else False
@@ -101,19 +101,22 @@ def cut_tree(scores: Array, vectors: Array, threshold: float, groups_wanted: int
     return groups_after(merges, count, best_at)
 
 
-def likeliest_groups(represented: Array, psi: Array, vectors: Array, groups_wanted: int | None = None) -> Array:
+def likeliest_groups(
+    represented: Array, psi: Array, vectors: Array, weight: float, groups_wanted: int | None = None
+) -> Array:
     """(N,) groups by Ward's method and the cut with the highest evidence. The largest group is 0.
 
     Args:
         represented: (N, d) in the space of PLDA.
         psi: (d,) of PLDA.
         vectors: (N, d), of unit length.
+        weight: of the evidence, see evidence.py.
         groups_wanted: cut the tree into so many groups instead.
     """
     merges = ward_tree(vectors)
     if groups_wanted:
         return groups_after(merges, len(vectors), merges_for(groups_wanted, len(vectors)))
-    return groups_after(merges, len(vectors), likeliest_cut(represented, psi, merges))
+    return groups_after(merges, len(vectors), likeliest_cut(represented, psi, merges, weight))
 
 
 def ward_tree(vectors: Array) -> list[tuple[int, int]]:

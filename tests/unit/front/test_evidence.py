@@ -26,7 +26,7 @@ def written_out(vectors, labels):
 def test_the_evidence_is_that_of_the_gaussians():
     vectors = np.random.default_rng(0).normal(0, 1.5, (7, 3))
     merges = [(0, 3), (1, 2), (7, 4), (9, 8), (10, 6), (5, 11)]
-    evidence = Evidence(vectors, PSI)
+    evidence = Evidence(vectors, PSI, WEIGHT)
     found, expected = [evidence.value], [written_out(vectors, groups_after(merges, 7, 0))]
     for number, (first, second) in enumerate(merges, 1):
         evidence.join(first, second, 6 + number)
