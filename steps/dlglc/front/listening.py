@@ -19,7 +19,7 @@ ON, OFF = 0.5, 0.35  # probability at which speech begins, and below which it en
 PAUSE, WORD = 0.2, 0.25  # s; a shorter pause ends nothing, a shorter stretch of speech is none
 NARROW = -60.0  # dB; less than this above 4.3 kHz is an empty band. Speech at 16 kHz had -57 or more, 8 kHz -65 or less
 LOOKED_AT = 30  # s of speech that are looked at for this
-EMPTY_BAND = "the upper half of the band that the model listens to is empty, so scores are lower"
+EMPTY_BAND = "the model listens to 8 kHz; scores against full recordings are too low, against others like this too high"
 REMARKS = {
     "clipped": "clipped",
     "above-full-scale": "above full scale",

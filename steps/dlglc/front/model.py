@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
         score: of the back-end.
         threshold: at which a score means the same person.
         false_accept: the false-accept rate of this threshold.
-        probability: that both are of one person; None without a calibration.
+        probability: that both are of one person; None without a calibration, or if undecided.
         remarks: what is doubtful, as phrases with the names of the recordings.
     """
 
@@ -204,9 +204,10 @@ class Model:
         score = self.score([one.embedding for one in heard[:-1]], heard[-1].embedding)
         remarks = [f"{one.name}: {remark}" for one in heard for remark in one.remarks]
         verdict = "same" if score >= threshold else "different"
+        probability = self.decision.probability(score, prior)
         if heard[-1].speech < NO_SPEECH or sum(one.speech for one in heard[:-1]) < NO_SPEECH:
-            verdict = "undecided"
-        return Verdict(verdict, score, threshold, false_accept, self.decision.probability(score, prior), remarks)
+            verdict, probability = "undecided", None
+        return Verdict(verdict, score, threshold, false_accept, probability, remarks)
 
 
 def load_model(bundle: str | Path) -> Model:

@@ -91,6 +91,19 @@ def test_use_needs_no_torch_and_a_score_no_scipy(bundles):
     assert (done.stdout, done.returncode) == ("[]\nsame\n", 0), done.stderr
 
 
+def test_an_ark_needs_kaldiio_alone(bundles, tmp_path):
+    """The first version of this output needed pydantic, which `pip install .` does not bring."""
+    program = (
+        "import sys; sys.modules.update(torch=None, pydantic=None, sklearn=None, yaml=None)\n"
+        "from dlglc.front.command import main\n"
+        f"main(['embed', {str(bundles.labelled)!r}, {str(bundles.speech[0][0])!r}, '--out', 'embeddings'])"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(read_embeddings(tmp_path / "embeddings/embedding.scp")[0]) == 1
+
+
 def test_several_voices_are_remarked(bundles):
     """Tones and noise stand in for voices, which an encoder of random weights cannot tell apart."""
     model = dlglc.load(bundles.labelled)

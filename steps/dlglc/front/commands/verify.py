@@ -39,8 +39,11 @@ def act(args: argparse.Namespace) -> int:
     found = model.verify(args.enrolment, args.test, args.false_accept, args.prior)
     origin = model.decision.describe(args.false_accept)
     score = BACKENDS[model.card["backend"]["backend"]]
+    why_none = None
     if found.probability is None:
-        chance = f"none: {model.decision.why_none or 'the bundle was made without labelled trials'}"
+        why_none = model.decision.why_none or "the bundle was made without labelled trials"
+        why_none = "too little speech" if found.verdict == "undecided" else why_none
+        chance = f"none: {why_none}"
     else:
         chance = f"{100 * found.probability:.1f} % (before listening: {100 * args.prior:g} %)"
     text = (
@@ -49,7 +52,6 @@ def act(args: argparse.Namespace) -> int:
         f"threshold    {found.threshold:.3f}: {origin}\n"
         f"probability  {chance}"
     )
-    why_none = None if found.probability is not None else chance.removeprefix("none: ")
     record = {
         **found._asdict(),
         "no_probability": why_none,

@@ -54,10 +54,13 @@ def act(args: argparse.Namespace) -> int:
 
 def turns(args: argparse.Namespace, model: "Model") -> int:
     """Who speaks when in one recording."""
+    from ...console import log
     from ...files import write_lines
     from ..turns import find_turns, rttm
 
     recording = model.listener.open(args.inputs[0])
+    for remark in recording.remarks:  # to standard error: RTTM goes to standard output
+        log.warning("%s: %s", recording.name, remark)
     found = find_turns(model, recording.samples, args.false_accept, args.voices)
     lines = rttm(recording.name, found)
     if args.out:
@@ -66,7 +69,7 @@ def turns(args: argparse.Namespace, model: "Model") -> int:
     for turn in found:
         name = f"voice{turn.voice + 1}"
         seconds[name] = round(seconds.get(name, 0.0) + turn.end - turn.start, 2)
-    said = [f"{name}: {time:.1f} s" for name, time in seconds.items()] + recording.remarks
+    said = [f"{name}: {time:.1f} s" for name, time in seconds.items()]
     record = {"voices": len(seconds), "seconds": seconds, "rttm": lines, "remarks": recording.remarks}
     text = f"{len(seconds)} voices in {args.inputs[0]}" + bullet_list(said)
     answer(record, text if args.out else "\n".join(lines), args.json)

@@ -55,6 +55,7 @@ def test_exit_status_is_the_verdict(bundles, capsys, tmp_path):
         found = dlg_lc(capsys, *words, a, test)
         assert (found.json["verdict"], found.status) == (verdict, STATUS[verdict])
     assert any("nothing to decide on" in remark for remark in found.json["remarks"])
+    assert (found.json["probability"], found.json["no_probability"]) == (None, "too little speech")
 
 
 def test_a_recording_that_cannot_be_used(bundles, capsys, tmp_path):
