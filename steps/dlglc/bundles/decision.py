@@ -135,7 +135,7 @@ def calibration_fault(different: Array, same: Array, calibration: tuple[float, f
         )
     weight, offset = calibration
     if weight <= 0:
-        return "in the labelled trials, pairs of one person have no higher scores than pairs of different people"
+        return "in the labelled trials, the probability of one person does not rise with the score"
     ratios = weight * np.concatenate([same, different]) + offset
     cost = cllr(ratios, np.arange(len(ratios)) < len(same))
     if cost > WORTHLESS:

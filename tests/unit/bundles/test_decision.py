@@ -55,8 +55,8 @@ def scores(shift, count=400, seed=0):
     [
         (3, 400, (3.0, -4.5), ""),
         (3, 9, (3.0, -4.5), "9 labelled pairs of one person and 9 of different people are too few"),
-        (3, 400, (0.0, 0.0), "no higher scores"),
-        (-3, 400, (-3.0, -4.5), "no higher scores"),
+        (3, 400, (0.0, 0.0), "does not rise with the score"),
+        (-3, 400, (-3.0, -4.5), "does not rise with the score"),
         (0, 400, (1e-3, 0.0), "no better than a constant"),
         (3, 400, (3.0, 40.0), "no better than a constant"),
     ],
