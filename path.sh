@@ -11,6 +11,8 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc 2>/dev/null || getconf _NPROCE
 # Threads that wait for others soon sleep (libgomp: after 1,000 looks instead of 300,000). Beside other busy processes they
 # would keep those that they wait for from running: a training on two cores became 28 times as slow instead of 3 times.
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
+# onnxruntime, which finds speech, shall report nothing to its maker and leave no files in ~/.cache and TMPDIR.
+export ORT_DISABLE_TELEMETRY=${ORT_DISABLE_TELEMETRY:-1}
 # Memory of a GPU grows in place, so that batches of changing sizes leave no gaps in it.
 export PYTORCH_ALLOC_CONF=${PYTORCH_ALLOC_CONF:-expandable_segments:True}
 # glibc gives every large tensor back to the kernel and faults its pages in again; keeping them doubles CPU training.

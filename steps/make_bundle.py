@@ -10,7 +10,7 @@ Writes  BUNDLE, a zip archive with the network (waveform to embedding), the weig
 Back-end auto is PLDA if it has 20 dimensions or more, else cosine with AS-norm. Error rates play no part in this
 choice.
 With labelled trials, thresholds and calibration are those of the trials. Without them, thresholds come from pairs of
-neighbouring clusters of the training set, and there is no calibration. The card says which.
+different clusters of the training set, and there is no calibration. The card says which.
 
 Example
     steps/make_bundle.py --data data/mini exp/mini/round3 exp/mini/round3/bundle.dlglc

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from .console import log
 from .errors import RecipeError
 from .files import digest_of, write_text
@@ -141,7 +139,7 @@ class Stamp:
     ):
         self.path, self.outputs = Path(path), outputs
         files = {str(p): fingerprint(p) for p in inputs if p is not None}
-        plain = {key: value.model_dump() if isinstance(value, BaseModel) else value for key, value in settings.items()}
+        plain = {key: value.model_dump() if hasattr(value, "model_dump") else value for key, value in settings.items()}
         self.record: dict[str, Any] = json.loads(json.dumps({"settings": plain, "inputs": files}))
 
     def read(self) -> dict[str, Any] | None:

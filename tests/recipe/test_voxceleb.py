@@ -108,7 +108,7 @@ def chain(clone, speech, once) -> Chain:
         run(top / "tree", *command_line(top), "--systems", "round2", env=environment)
         after = outside(top)
         changed = [str(path) for path in before | after if before.get(path) != after.get(path)]
-        temporary = [str(path) for path in listing(top / "temporary") if path.name != ".ses"]  # of onnxruntime
+        temporary = [str(path) for path in listing(top / "temporary")]
         before = made(top / "tree")
         second = run(top / "tree", *command_line(top), "--stop-stage", "3")
         after = made(top / "tree")

@@ -12,32 +12,38 @@ RATE = 16000
 FRAME = 0.01  # s
 
 
-def make_conversation(speech: list[list[Path]], seed: int) -> tuple[np.ndarray, list[Turn]]:
+def make_conversation(speech: list[list[Path]], seed: int, overlap: float = 0.0) -> tuple[np.ndarray, list[Turn]]:
     """Recordings of some speakers in turn, with pauses of 0.3 to 0.9 s, never twice the same speaker in a row.
 
     Args:
         speech: recordings at 16 kHz by speaker; all of them are used.
-        seed: of order and pauses.
+        seed: of order, pauses and overlaps.
+        overlap: share of the turns that begin 1 to 2 s before the other speaker ends, instead of after a pause.
 
     Returns:
         (N,) float32 samples, and the turns with the speakers' numbers.
     """
     rng = np.random.default_rng(seed)
     left = {voice: list(paths) for voice, paths in enumerate(speech)}
-    parts, turns, at, last = [], [], 0, -1
+    mixed, turns, last = np.zeros(0, dtype="f4"), [], -1
     while any(left.values()):
         able = [voice for voice, paths in left.items() if paths and voice != last] or [last]
         weights = np.array([len(left[voice]) for voice in able], dtype=float)
-        last = int(rng.choice(able, p=weights / weights.sum()))
+        before, last = last, int(rng.choice(able, p=weights / weights.sum()))
         samples, rate = soundfile.read(left[last].pop(0), dtype="float32")
         assert rate == RATE
         samples = trimmed(samples)
         samples *= 0.1 / max(float(np.sqrt(np.mean(samples**2))), 1e-6)
-        pause = rng.normal(0, 1e-4, int(RATE * rng.uniform(0.3, 0.9))).astype("f4")
+        at = len(mixed) + int(RATE * rng.uniform(0.3, 0.9))
+        if overlap and before not in (-1, last) and rng.random() < overlap:
+            # not longer than half of the shorter turn, so that no third one speaks too
+            shorter = min(len(samples), round(RATE * (turns[-1].end - turns[-1].start)))
+            at = len(mixed) - min(int(RATE * rng.uniform(1, 2)), shorter // 2)
         turns.append(Turn(at / RATE, (at + len(samples)) / RATE, last))
-        parts += [samples, pause]
-        at += len(samples) + len(pause)
-    return np.concatenate(parts), turns
+        more = max(0, at + len(samples) - len(mixed))
+        mixed = np.concatenate([mixed, rng.normal(0, 1e-4, more).astype("f4")])
+        mixed[at : at + len(samples)] += samples
+    return mixed, turns
 
 
 def trimmed(samples: np.ndarray) -> np.ndarray:
@@ -49,15 +55,21 @@ def trimmed(samples: np.ndarray) -> np.ndarray:
 
 
 def frames(turns: list[Turn], count: int) -> np.ndarray:
-    """(frames,) voice of each frame, -1 for none."""
-    found = np.full(count, -1)
+    """(frames, K) bool: which voices speak in each frame."""
+    found = np.zeros((count, max(turn.voice for turn in turns) + 1), dtype=bool)
     for turn in turns:
-        found[round(turn.start / FRAME) : round(turn.end / FRAME)] = turn.voice
+        found[round(turn.start / FRAME) : round(turn.end / FRAME), turn.voice] = True
     return found
 
 
+def overlapped(turns: list[Turn]) -> float:
+    """Share of the time with speech in which two or more speak."""
+    speaking = frames(turns, round(max(turn.end for turn in turns) / FRAME) + 1).sum(1)
+    return float(np.mean(speaking[speaking > 0] > 1))
+
+
 def diarisation_error(truth: list[Turn], found: list[Turn], collar: float = 0.25) -> dict[str, float]:
-    """Diarisation error rate as NIST's md-eval for speech without overlap: missed, false alarm, confusion.
+    """Diarisation error rate as NIST's md-eval: missed, false alarm, confusion. Speech of two voices counts twice.
 
     Args:
         collar: s, around each boundary of the truth, that does not count.
@@ -71,14 +83,15 @@ def diarisation_error(truth: list[Turn], found: list[Turn], collar: float = 0.25
     for edge in {edge for turn in truth for edge in (turn.start, turn.end)}:
         scored[max(0, round((edge - collar) / FRAME)) : round((edge + collar) / FRAME)] = False
     true, said = true[scored], said[scored]
-    both = (true >= 0) & (said >= 0)
-    table = np.zeros((true.max() + 1, said.max() + 1))
-    np.add.at(table, (true[both], said[both]), 1)
+    table = true.T.astype(int) @ said
     rows, columns = linear_sum_assignment(-table)
-    speech = np.count_nonzero(true >= 0)
+    present, named = true.sum(1), said.sum(1)
     parts = {
-        "missed": np.count_nonzero((true >= 0) & (said < 0)),
-        "false_alarm": np.count_nonzero((true < 0) & (said >= 0)),
-        "confusion": np.count_nonzero(both) - table[rows, columns].sum(),
+        "missed": np.maximum(present - named, 0).sum(),
+        "false_alarm": np.maximum(named - present, 0).sum(),
+        "confusion": np.minimum(present, named).sum() - table[rows, columns].sum(),
     }
-    return {"der": sum(parts.values()) / speech, **{name: value / speech for name, value in parts.items()}}
+    return {
+        "der": sum(parts.values()) / present.sum(),
+        **{name: value / present.sum() for name, value in parts.items()},
+    }

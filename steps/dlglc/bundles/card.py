@@ -81,9 +81,9 @@ def card_page(card: dict[str, Any], decision: Decision) -> str:
     head = ["false accepts", "threshold", *(["misses"] if len(decision.misses) else [])]
     origin = (
         f"From {decision.different:,} pairs of different people and {decision.same:,} pairs of one person in labelled "
-        "trials. Weight and offset of the calibration are from the same trials."
+        "trials."
         if decision.source == "labels"
-        else f"From {decision.different:,} pairs of neighbouring clusters of the training set. Nothing is labelled: "
+        else f"From {decision.different:,} pairs of different clusters of the training set. Nothing is labelled: "
         "the true rate of false accepts can be several times as high or as low, and nothing is known about misses."
     )
     parts = [
@@ -97,6 +97,8 @@ def card_page(card: dict[str, Any], decision: Decision) -> str:
         "## Thresholds",
         origin,
         markdown_table(head, rows) if rows else "There are too few pairs for the usual rates.",
+        "## Probabilities",
+        decision.describe_calibration(),
         "## Limits",
         "\n".join(f"- {limit}" for limit in card["limits"]),
         "## Settings",

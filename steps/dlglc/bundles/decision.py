@@ -11,6 +11,8 @@ from ..errors import RecipeError
 
 ENOUGH = 10  # pairs above the threshold that a rate needs, to be known to about a third; fewer where there are few
 STEPS = 200  # of the table
+FEWEST = 10  # pairs of each kind that a calibration needs
+WORTHLESS = 0.98  # bits; a constant probability has a Cllr of 1. An EER of 43 % has about as much as this
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,13 @@ class Decision:
 
     Attributes:
         source: `labels`: these pairs are the trials that run.sh was given. `cohort`: they are pairs of
-            neighbouring clusters of the training set, as nothing is labelled.
+            different clusters of the training set, as nothing is labelled.
         rates: (R,) false-accept rates, rising.
         thresholds: (R,) the score that a share rates[i] of the pairs reaches, falling.
         misses: (R,) share of the pairs of one person below thresholds[i]; empty without labels.
         different, same: numbers of pairs.
-        weight, offset: of the calibration, ln of the likelihood ratio = weight · score + offset; None without labels.
+        weight, offset: of the calibration, ln of the likelihood ratio = weight · score + offset; None if there is none.
+        why_none: why labelled trials gave no calibration; empty if they gave one, or if there are none.
     """
 
     source: str
@@ -35,6 +38,7 @@ class Decision:
     same: int
     weight: float | None = None
     offset: float | None = None
+    why_none: str = ""
 
     def threshold(self, rate: float) -> float:
         """The score at and above which a share `rate` of the pairs of different people are.
@@ -67,12 +71,18 @@ class Decision:
         odds = self.weight * score + self.offset + math.log(prior / (1 - prior))
         return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
 
+    def describe_calibration(self) -> str:
+        """Whether there are probabilities, as a sentence."""
+        if self.weight is not None:
+            return f"ln of the likelihood ratio = {self.weight:.4g} · score + {self.offset:.4g}, from labelled trials."
+        return f"There is no calibration: {self.why_none or 'the bundle was made without labelled trials'}."
+
     def describe(self, rate: float) -> str:
         """Where the threshold at a rate comes from, as a phrase."""
         accepted = f"{100 * rate:g} % of {self.different:,} pairs of different people reach it"
         miss = self.miss(rate)
         if miss is None:
-            return f"{accepted}; these are of neighbouring clusters of the training set, nothing is labelled"
+            return f"{accepted}; these are of different clusters of the training set, nothing is labelled"
         return f"{accepted}, {100 * miss:.1f} % of {self.same:,} pairs of one person do not; from labelled trials"
 
     def arrays(self) -> dict[str, Array]:
@@ -81,21 +91,20 @@ class Decision:
 
     def record(self) -> dict[str, Any]:
         """For the card of a bundle."""
-        names = ("source", "different", "same", "weight", "offset")
+        names = ("source", "different", "same", "weight", "offset", "why_none")
         return {name: getattr(self, name) for name in names}
 
 
 def make_decision(
     source: str, different: Array, same: Array | None = None, calibration: tuple[float, float] | None = None
 ) -> Decision:
-    """A table of thresholds.
+    """A table of thresholds. A calibration that says nothing is left out (see calibration_fault).
 
     Args:
         source: labels or cohort.
         different: (N,) scores of pairs of different people, one or more.
         same: (M,) scores of pairs of one person, where they are known.
         calibration: weight and offset.
-
     """
     falling = np.sort(different)[::-1]
     fewest = min(ENOUGH, max(1, len(falling) // 100))
@@ -104,25 +113,31 @@ def make_decision(
     misses = np.empty(0)
     if same is not None:
         misses = np.searchsorted(np.sort(same), thresholds) / len(same)
-    weight, offset = calibration or (None, None)
+    fault = calibration_fault(different, same, calibration) if same is not None and calibration else ""
+    weight, offset = calibration if calibration and not fault else (None, None)
     pairs = len(falling), 0 if same is None else len(same)
-    return Decision(source, counts / len(falling), thresholds, misses, *pairs, weight, offset)
+    return Decision(source, counts / len(falling), thresholds, misses, *pairs, weight, offset, fault)
 
 
-def different_clusters(clusters: Array, most: int, seed: int) -> Array:
-    """(U,) rows of the training set whose pairs serve as pairs of different people.
-
-    The same number of utterances of every cluster, two or a few more where there are few clusters, so that no cluster
-    has more weight than another.
+def calibration_fault(different: Array, same: Array, calibration: tuple[float, float]) -> str:
+    """Why probabilities by a calibration would mislead, as a phrase; empty if they would not.
 
     Args:
-        clusters: (N,) cluster of each utterance.
-        most: of the U, about.
-        seed: of the choice.
+        different, same: scores that the calibration was learned on.
+        calibration: weight and offset.
     """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(clusters))
-    names = rng.permutation(np.unique(clusters))
-    of_each = max(2, min(20, most // len(names)))
-    rows = [order[clusters[order] == name][:of_each] for name in names[: max(2, most // of_each)]]
-    return np.sort(np.concatenate(rows))
+    from ..scoring.metrics import cllr  # here: it needs scipy, and verdicts do not
+
+    if len(same) < FEWEST or len(different) < FEWEST:
+        return (
+            f"{len(same)} labelled pairs of one person and {len(different)} of different people are too few, "
+            f"{FEWEST} of each are needed"
+        )
+    weight, offset = calibration
+    if weight <= 0:
+        return "in the labelled trials, the probability of one person does not rise with the score"
+    ratios = weight * np.concatenate([same, different]) + offset
+    cost = cllr(ratios, np.arange(len(ratios)) < len(same))
+    if cost > WORTHLESS:
+        return f"in the labelled trials, probabilities are no better than a constant (Cllr {cost:.2f} of 1 bit)"
+    return ""

@@ -20,17 +20,16 @@ from ..provenance import Stamp, describe_code
 from ..scoring.metrics import roc, summary
 from ..scoring.plda import load_plda
 from ..settings.schema import BackendSettings
-from ..vectors import group_means, total_whitening
+from ..vectors import total_whitening
 from .card import card_page, data_record, limits
 from .container import ARRAYS, CARD, ONNX, PAGE, SPEECH, WEIGHTS, pack_arrays, write_bundle
-from .decision import Decision, different_clusters, make_decision
+from .decision import Decision, make_decision
 from .engine import EncoderEngine
 from .export import export_onnx, torch_embedding
 from .scorer import Scorer, cohort_of
+from .unlabelled import Training, unlabelled_decision
 
 FEWEST_DIMENSIONS = 20  # of a PLDA that is preferred to AS-norm; it has at most as many as clusters, less one
-PAIRS_OF = 2000  # training utterances, about, whose pairs give thresholds
-NEAR = 5  # of each cluster, the nearest K / NEAR others are like voices
 CHECKED = 8  # training utterances whose embeddings by ONNX and by torch are compared
 TOLERATED = 1e-4  # of their cosine distance
 
@@ -57,18 +56,6 @@ class Request(NamedTuple):
     version: str
 
 
-class Training(NamedTuple):
-    """The training set as the encoder sees it.
-
-    Attributes:
-        embeddings: (N, D).
-        clusters: (N,) int, 0 to K-1.
-    """
-
-    embeddings: Array
-    clusters: Array
-
-
 def make_bundle(request: Request, settings: BackendSettings, path: Path) -> None:
     """Write a bundle, unless a finished one of the same inputs is there.
 
@@ -92,7 +79,7 @@ def make_bundle(request: Request, settings: BackendSettings, path: Path) -> None
     if trials.exists() and (system / "eval/embedding.scp").exists():
         decision, results = labelled_decision(scorer, system, trials, settings, request.seed)
     else:
-        decision = unlabelled_decision(scorer, training, request.seed)
+        decision = unlabelled_decision(scorer, training, settings, request.seed)
     network = export_onnx(model)
     record = data_record(data, int(training.clusters.max()) + 1)
     card = {
@@ -135,6 +122,7 @@ def stamp_of(request: Request, settings: BackendSettings, path: Path) -> Stamp:
         path.with_suffix(".json"),
         {"backend": settings, "asked": asked, "made": made},
         inputs + [file if file.exists() else None for file in optional],
+        [path],
     )
 
 
@@ -189,37 +177,6 @@ def labelled_decision(
         results = with_intervals(results, curve, None, speakers, ((0.01, 0.05), 1.0, 1.0), 1000, seed)
         results["speakers"] = len(np.unique(np.concatenate(speakers)))
     return decision, results
-
-
-def unlabelled_decision(scorer: Scorer, training: Training, seed: int) -> Decision:
-    """Thresholds from pairs of different clusters of the training set that are near each other.
-
-    The encoder and PLDA were trained to tell these clusters apart, so they do it better than they tell strangers apart.
-    Pairs of like voices make up for this (docs/using-a-model.md has measurements).
-    """
-    rows = different_clusters(training.clusters, PAIRS_OF, seed)
-    names, clusters = np.unique(training.clusters[rows], return_inverse=True)
-    members = np.flatnonzero(np.isin(training.clusters, names))
-    means = group_means(training.embeddings, members, np.searchsorted(names, training.clusters[members]))[0]
-    near = nearest(scorer.pairs(scorer.represent(means)), max(1, len(names) // NEAR))
-    scores = scorer.pairs(scorer.represent(training.embeddings[rows]))
-    first, second = np.triu_indices(len(rows), 1)
-    counted = near[clusters[first], clusters[second]]
-    return make_decision("cohort", scores[first[counted], second[counted]])
-
-
-def nearest(scores: Array, count: int) -> Array:
-    """(K, K) bool: of each pair of different rows, whether one is among the `count` nearest to the other.
-
-    Args:
-        scores: (K, K) of all pairs.
-    """
-    others = scores.copy()
-    np.fill_diagonal(others, -np.inf)
-    near = np.zeros(scores.shape, dtype=bool)
-    near[np.arange(len(scores))[:, None], np.argsort(-others, axis=1)[:, :count]] = True
-    either: Array = near | near.T
-    return either
 
 
 def check_parity(model: Model, network: bytes, data: Path) -> float:

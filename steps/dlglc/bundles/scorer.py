@@ -54,6 +54,17 @@ class Scorer:
         means = {"mean": mean} | ({"plda_mean": mean} if backend == "plda" else {})
         return Scorer(backend, arrays | means, top, exact)
 
+    @property
+    def plda(self) -> Plda | None:
+        """The model of the back-end PLDA; None if it is another."""
+        return self.space.model if isinstance(self.space, PldaBackend) else None
+
+    def with_plda(self, model: Plda) -> "Scorer":
+        """The same back-end with another PLDA."""
+        backend, arrays, top, exact = self.made_of
+        kept = {name: array for name, array in arrays.items() if not name.startswith("plda_")}
+        return Scorer(backend, kept | {f"plda_{name}": array for name, array in vars(model).items()}, top, exact)
+
     def represent(self, embeddings: Array) -> Array:
         """(N, D) embeddings to (N, d) float32 vectors in the space of the back-end."""
         return self.space.represent(embeddings).astype(np.float32)

@@ -1,5 +1,6 @@
 """Variants of an ONNX network with smaller weights."""
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,11 @@ def int8_weights(network: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(network)
-        quantize_dynamic(source, target, weight_type=QuantType.QUInt8, nodes_to_exclude=front, per_channel=False)
+        logging.disable(logging.WARNING)  # a warning for each layer, about steps that change nothing here
+        try:
+            quantize_dynamic(source, target, weight_type=QuantType.QUInt8, nodes_to_exclude=front, per_channel=False)
+        finally:
+            logging.disable(logging.NOTSET)
         return target.read_bytes()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..arrays import Array
 from ..bundles.scorer import Scorer
 from ..errors import RecipeError
+from .evidence import WEIGHT, likeliest_cut
 
 MOST = 10_000  # recordings; all pairs are compared
 FEW = 0.25  # share of pairs at or above the threshold. With more, few voices speak, and their mean is no place to
@@ -30,20 +31,26 @@ class Groups(NamedTuple):
     centred: bool
 
 
-def group_voices(scorer: Scorer, embeddings: Array, strict: float, loose: float) -> Groups:
+def group_voices(
+    scorer: Scorer, embeddings: Array, strict: float, loose: float, groups_wanted: int | None = None
+) -> Groups:
     """Group recordings by voice.
 
-    A tree of groups is built by Ward's method on vectors of unit length. It is cut where the sum over all pairs in a
-    group of (score - threshold) is highest (correlation clustering: Bansal, Blum and Chawla, Machine Learning 56, 2004,
-    over the cuts of a tree).
+    A tree of groups is built by Ward's method on vectors of unit length.
 
-    If few pairs reach the threshold, many voices speak. Then it is done once more, with vectors that are measured from
-    the mean of these recordings instead of that of the training set. That takes away what is common to all of them:
-    language, room, microphone. Scores are lower then, and the lower threshold is the right one.
+    PLDA is a model of voices, so the tree is cut where the evidence of this model is highest (see evidence.py).
+
+    With cosines it is cut where the sum over all pairs in a group of (score - threshold) is highest (correlation
+    clustering: Bansal, Blum and Chawla, Machine Learning 56, 2004, over the cuts of a tree). If few pairs reach the
+    threshold, many voices speak. Then it is done once more, with vectors that are measured from the mean of these
+    recordings instead of that of the training set. That takes away what is common to all of them: language, room,
+    microphone. Scores are lower then, and the lower threshold is the right one.
 
     Args:
         embeddings: (N, D).
-        strict, loose: thresholds of both passes, e.g. at false-accept rates of 1 % and 5 %.
+        strict, loose: thresholds of both passes, e.g. at false-accept rates of 1 % and 5 %. With PLDA, only margins
+            depend on `loose`.
+        groups_wanted: cut the tree into so many groups instead.
 
     Raises:
         RecipeError: there are too many recordings.
@@ -51,11 +58,14 @@ def group_voices(scorer: Scorer, embeddings: Array, strict: float, loose: float)
     if len(embeddings) > MOST:
         raise RecipeError(f"{len(embeddings)} recordings are too many to compare all pairs: {MOST} at most")
     scores, vectors = pair_scores(scorer, embeddings)
-    voices, threshold = cut_tree(scores, vectors, strict), strict
+    if scorer.plda is not None:
+        voices = likeliest_groups(scorer.represent(embeddings), scorer.plda.psi, vectors, WEIGHT, groups_wanted)
+        return Groups(voices, margins(scores, voices, loose), False)
+    voices, threshold = cut_tree(scores, vectors, strict, groups_wanted), strict
     centred = bool(np.mean(scores[np.triu_indices(len(scores), 1)] >= strict) < FEW) if len(scores) > 1 else False
     if centred:
         scores, vectors = pair_scores(scorer.centred(embeddings.mean(0)), embeddings)
-        voices, threshold = cut_tree(scores, vectors, loose), loose
+        voices, threshold = cut_tree(scores, vectors, loose, groups_wanted), loose
     return Groups(voices, margins(scores, voices, threshold), centred)
 
 
@@ -75,24 +85,63 @@ def cut_tree(scores: Array, vectors: Array, threshold: float, groups_wanted: int
         threshold: pairs of one group should have higher scores.
         groups_wanted: cut the tree into so many groups instead.
     """
-    from scipy.cluster.hierarchy import linkage
-
     count = len(scores)
+    merges = ward_tree(vectors)
+    if groups_wanted:
+        return groups_after(merges, count, merges_for(groups_wanted, count))
     gains = np.clip(scores - threshold, -CLIP, CLIP)
     np.fill_diagonal(gains, 0)
     members: list[list[int]] = [[i] for i in range(count)]
-    merges = linkage(vectors, "ward")[:, :2].astype(int).tolist() if count > 1 else []
     total, best, best_at = 0.0, 0.0, 0
     for number, (a, b) in enumerate(merges, 1):
         total += 2 * float(gains[np.ix_(members[a], members[b])].sum())
         members.append(members[a] + members[b])
         if total > best:
             best, best_at = total, number
+    return groups_after(merges, count, best_at)
+
+
+def likeliest_groups(
+    represented: Array, psi: Array, vectors: Array, weight: float, groups_wanted: int | None = None
+) -> Array:
+    """(N,) groups by Ward's method and the cut with the highest evidence. The largest group is 0.
+
+    Args:
+        represented: (N, d) in the space of PLDA.
+        psi: (d,) of PLDA.
+        vectors: (N, d), of unit length.
+        weight: of the evidence, see evidence.py.
+        groups_wanted: cut the tree into so many groups instead.
+    """
+    merges = ward_tree(vectors)
     if groups_wanted:
-        best_at = max(0, count - groups_wanted)
-    groups = dict(enumerate(members[:count]))
-    for number, (a, b) in enumerate(merges[:best_at]):
-        groups[count + number] = groups.pop(a) + groups.pop(b)
+        return groups_after(merges, len(vectors), merges_for(groups_wanted, len(vectors)))
+    return groups_after(merges, len(vectors), likeliest_cut(represented, psi, merges, weight))
+
+
+def ward_tree(vectors: Array) -> list[tuple[int, int]]:
+    """Both parts of each node of the tree; node N + i is made by merge i.
+
+    Args:
+        vectors: (N, d), of unit length.
+    """
+    from scipy.cluster.hierarchy import linkage
+
+    if len(vectors) < 2:
+        return []
+    return [(int(first), int(second)) for first, second in linkage(vectors, "ward")[:, :2]]
+
+
+def merges_for(groups: int, count: int) -> int:
+    """The number of merges after which so many groups of `count` recordings are left."""
+    return max(0, count - groups)
+
+
+def groups_after(merges: list[tuple[int, int]], count: int, number: int) -> Array:
+    """(N,) groups after the first merges. The largest group is 0."""
+    groups = {i: [i] for i in range(count)}
+    for at, (first, second) in enumerate(merges[:number]):
+        groups[count + at] = groups.pop(first) + groups.pop(second)
     voices = np.empty(count, dtype=np.int64)
     for voice, rows in enumerate(sorted(groups.values(), key=lambda rows: (-len(rows), min(rows)))):
         voices[rows] = voice

@@ -17,6 +17,9 @@ from ..errors import RecipeError
 SHORTEST = 0.2  # s; a shorter recording is refused, as in stage 1
 ON, OFF = 0.5, 0.35  # probability at which speech begins, and below which it ends
 PAUSE, WORD = 0.2, 0.25  # s; a shorter pause ends nothing, a shorter stretch of speech is none
+NARROW = -60.0  # dB; less than this above 4.3 kHz is an empty band. Speech at 16 kHz had -57 or more, 8 kHz -65 or less
+LOOKED_AT = 30  # s of speech that are looked at for this
+EMPTY_BAND = "the model listens to 8 kHz; scores against full recordings are too low, against others like this too high"
 REMARKS = {
     "clipped": "clipped",
     "above-full-scale": "above full scale",
@@ -73,7 +76,7 @@ class Listener:
                 raise RecipeError(f"{name}: {error}") from None
             remarks = [REMARKS[note] for note in taken.notes if note in REMARKS]
             if taken.format.rate < self.sample_rate:
-                remarks.append(f"{taken.format.rate} Hz: the upper part of the band that the model listens to is empty")
+                remarks.append(f"{taken.format.rate} Hz: {EMPTY_BAND}")
             opened = Recording(name, taken.samples, remarks)
         seconds = len(opened.samples) / self.sample_rate
         if seconds < SHORTEST:
@@ -107,6 +110,37 @@ class Listener:
         if peak == 0:
             raise RecipeError("the waveform is silent, or empty")
         return np.concatenate(list(resampled([waveform], rate, self.sample_rate)))
+
+
+def band_remarks(recording: Recording, stretches: list[tuple[int, int]]) -> list[str]:
+    """A remark if a recording has 16 kHz and no sound above 4 kHz, as after a telephone. Empty if it has a remark.
+
+    Args:
+        stretches: of speech.
+    """
+    told = any(EMPTY_BAND in remark for remark in recording.remarks)
+    if told or not stretches or upper_band(recording.samples, stretches) >= NARROW:
+        return []
+    return [f"no sound above 4 kHz, as on a telephone: {EMPTY_BAND}"]
+
+
+def upper_band(samples: Samples, stretches: list[tuple[int, int]]) -> float:
+    """Power from 4.3 to 7.5 kHz over that from 0.3 to 3.7 kHz, in the loud frames of the speech, dB.
+
+    Args:
+        samples: (N,) at 16 kHz.
+        stretches: of speech, one or more.
+    """
+    size, most = FRAME, LOOKED_AT * RATE
+    pieces = [samples[start : min(end, start + most)] for start, end in stretches[: LOOKED_AT * 2]]
+    speech = np.concatenate(pieces)[:most].astype(np.float64)
+    frames = speech[: len(speech) // size * size].reshape(-1, size)
+    energies = np.mean(frames**2, axis=1)
+    loud = frames[energies >= 0.1 * energies.max()] * np.hanning(size)
+    power = np.mean(np.abs(np.fft.rfft(loud, axis=1)) ** 2, axis=0)
+    hertz = np.fft.rfftfreq(size, 1 / RATE)
+    low, high = (power[(hertz >= a) & (hertz < b)].sum() for a, b in ((300, 3700), (4300, 7500)))
+    return float(10 * np.log10(max(high, 1e-30) / max(low, 1e-30)))
 
 
 def find_speech(detector: Detector, samples: Samples, sample_rate: int) -> list[tuple[int, int]]:

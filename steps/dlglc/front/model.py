@@ -18,7 +18,7 @@ from ..bundles.decision import Decision
 from ..bundles.engine import EncoderEngine, SpeechDetector
 from ..bundles.scorer import Scorer
 from ..errors import RecipeError
-from .listening import Listener, Recording, find_speech
+from .listening import Listener, Recording, band_remarks, find_speech
 from .windows import SMALLEST, cut_windows, embed_windows, group_windows
 
 Source = str | os.PathLike[str] | Array
@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
         score: of the back-end.
         threshold: at which a score means the same person.
         false_accept: the false-accept rate of this threshold.
-        probability: that both are of one person; None without a calibration.
+        probability: that both are of one person; None without a calibration, or if undecided.
         remarks: what is doubtful, as phrases with the names of the recordings.
     """
 
@@ -130,7 +130,7 @@ class Model:
         stretches = find_speech(self.detector, recording.samples, self.sample_rate)
         seconds = len(recording.samples) / self.sample_rate
         speech = sum(end - start for start, end in stretches) / self.sample_rate
-        remarks = list(recording.remarks)
+        remarks = [*recording.remarks, *band_remarks(recording, stretches)]
         if speech < NO_SPEECH:
             remarks.insert(0, f"{speech:.1f} s of speech: nothing to decide on")
         elif speech < LITTLE:
@@ -204,9 +204,10 @@ class Model:
         score = self.score([one.embedding for one in heard[:-1]], heard[-1].embedding)
         remarks = [f"{one.name}: {remark}" for one in heard for remark in one.remarks]
         verdict = "same" if score >= threshold else "different"
+        probability = self.decision.probability(score, prior)
         if heard[-1].speech < NO_SPEECH or sum(one.speech for one in heard[:-1]) < NO_SPEECH:
-            verdict = "undecided"
-        return Verdict(verdict, score, threshold, false_accept, self.decision.probability(score, prior), remarks)
+            verdict, probability = "undecided", None
+        return Verdict(verdict, score, threshold, false_accept, probability, remarks)
 
 
 def load_model(bundle: str | Path) -> Model:

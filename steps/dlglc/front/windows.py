@@ -8,7 +8,8 @@ from ..arrays import Array
 from ..bundles.engine import EncoderEngine
 from ..bundles.scorer import Scorer
 from ..data.spool import Samples
-from .grouping import cut_tree, pair_scores
+from .evidence import OF_WINDOWS
+from .grouping import cut_tree, likeliest_groups, pair_scores
 
 WINDOW, STEP = 2.0, 1.0  # s; a voice needs about two seconds to be known by
 BATCH = 32  # windows that are embedded together
@@ -54,9 +55,12 @@ def group_windows(scorer: Scorer, embeddings: Array, threshold: float, voices: i
 
     Args:
         embeddings: (W, D).
-        threshold: windows of one voice should have higher scores.
+        threshold: windows of one voice should have higher scores. PLDA needs none (see evidence.py).
         voices: number of voices, if it is known.
     """
     scores, vectors = pair_scores(scorer, embeddings)
-    labels = cut_tree(scores, vectors, threshold, voices)
+    if scorer.plda is None:
+        labels = cut_tree(scores, vectors, threshold, voices)
+    else:
+        labels = likeliest_groups(scorer.represent(embeddings), scorer.plda.psi, vectors, OF_WINDOWS, voices)
     return labels if voices else merge_small(labels, scores)

@@ -39,7 +39,7 @@ def records_of(output: Path) -> list[Path]:
         return stamps(output.parent, "embedding.json")
     if output.name == "model.pt":
         return existing(output.with_name("stamp.json"))
-    if output.name == "plda.npz":
+    if output.name in ("plda.npz", "bundle.dlglc"):
         return existing(output.with_suffix(".json"))
     return existing(stamp_of_scores(output))
 

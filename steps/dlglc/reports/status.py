@@ -54,8 +54,8 @@ def status(exp_dir: Path, data: Path, settings: dict[str, Any], systems: list[st
         scores = scores_of(exp_dir / name)
         if (data / "eval/trials").exists():
             states.append(of_outputs(6, f"scores of {name}", scores or [exp_dir / name / "scores/cosine"]))
-    states.append(of_report(exp_dir))
-    return states
+    states += [of_report(exp_dir / name, exp_dir) for name in ("RESULTS.md", "report.html")]
+    return states + of_bundles(exp_dir, settings, systems)
 
 
 def scores_of(system: Path) -> list[Path]:
@@ -124,11 +124,30 @@ def of_outputs(stage: int, what: str, outputs: Iterable[Path]) -> State:
     return State(stage, what, "done", "")
 
 
-def of_report(exp_dir: Path) -> State:
-    """The state of the report. It is stale if one of its scores or clusters is newer."""
-    report = exp_dir / "RESULTS.md"
-    if not report.exists():
-        return State(7, "report", "waiting", "")
+def of_report(page: Path, exp_dir: Path) -> State:
+    """The state of a page of the report. It is stale if one of its scores or clusters is newer."""
+    if not page.exists():
+        return State(7, page.name, "waiting", "")
     shown = [path for system in systems_of(exp_dir) for path in (*scores_of(system), system / "clusters/utt2cluster")]
-    newer = [path for path in shown if path.exists() and path.stat().st_mtime > report.stat().st_mtime]
-    return State(7, "report", "stale", f"{newer[0]} is newer") if newer else State(7, "report", "done", "")
+    newer = [path for path in shown if path.exists() and path.stat().st_mtime > page.stat().st_mtime]
+    return State(7, page.name, "stale", f"{newer[0]} is newer") if newer else State(7, page.name, "done", "")
+
+
+def of_bundles(exp_dir: Path, settings: dict[str, Any], systems: list[str]) -> list[State]:
+    """The states of the bundles: that of the last system, and those of others that are there."""
+    return [
+        of_bundle(exp_dir / name / "bundle.dlglc", f"bundle of {name}", settings)
+        for name in systems
+        if name == systems[-1] or (exp_dir / name / "bundle.dlglc").exists()
+    ]
+
+
+def of_bundle(bundle: Path, what: str, settings: dict[str, Any]) -> State:
+    """The state of a bundle. Without its record it was not made here, and nothing is known against it."""
+    if not bundle.exists():
+        return State(7, what, "waiting", "")
+    record = read_record(bundle.with_suffix(".json"))
+    then = (record or {"settings": {}})["settings"].get("backend", {})
+    changed = compare({"settings": then}, {"settings": settings["backend"]}) if then else []
+    found = [*changed, *reasons(bundle)]
+    return State(7, what, "stale", found[0]) if found else State(7, what, "done", "")

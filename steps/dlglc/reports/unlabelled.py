@@ -22,7 +22,7 @@ COLUMNS = {
     "dropped": "dropped %",
 }
 EXPLANATION = """\
-This speech has no labels, so the error rate of speaker verification is unknown. The columns mean:
+These figures need no labels, and do not say the error rate of speaker verification. The columns mean:
 
 - **agreement** is the adjusted Rand index of two clusterings: 1 = the same clusters, 0 = chance. Clusters that change
   with the seed (below about 0.6) are not speakers. Stable clusters can be speakers, but also rooms, microphones or

@@ -31,7 +31,8 @@ def test_without_labels_the_error_rate_is_unknown(cards):
     assert card["results"] is None
     assert "the error rate is unknown" in page
     assert "Nothing is labelled" in page
-    assert "misses" not in page.split("## Thresholds")[1].split("## Limits")[0].replace("about misses", "")
+    assert "There is no calibration: the bundle was made without labelled trials." in page
+    assert "misses" not in page.split("## Thresholds")[1].split("## Probabilities")[0].replace("about misses", "")
     assert any("No labelled trial" in limit for limit in card["limits"])
     assert card["limits"][-1] == "Read speech."
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from dlglc.bundles.decision import different_clusters, make_decision
+from dlglc.bundles.decision import Decision, make_decision
 from dlglc.errors import RecipeError
 
 
@@ -34,21 +34,42 @@ def test_a_rate_that_the_pairs_cannot_show_is_refused():
 
 def test_with_labels_misses_and_probabilities_are_known():
     same = np.arange(200.0)
-    decision = make_decision("labels", np.arange(-900.0, 100.0), same, (0.5, -1.0))
+    decision = make_decision("labels", np.arange(-900.0, 100.0), same, (0.02, -1.0))
     at = decision.threshold(0.05)
     assert decision.miss(0.05) == pytest.approx(np.mean(same < at), abs=0.01)
     assert "of 200 pairs of one person do not" in decision.describe(0.05)
-    assert decision.probability(2.0, 0.5) == pytest.approx(0.5)
-    odds = 0.5 * 4 - 1 + math.log(0.1 / 0.9)
+    assert decision.probability(50.0, 0.5) == pytest.approx(0.5)
+    odds = 0.02 * 4 - 1 + math.log(0.1 / 0.9)
     assert decision.probability(4.0, 0.1) == pytest.approx(1 / (1 + math.exp(-odds)))
     assert decision.probability(-1e6, 0.5) == 0
 
 
-def test_pairs_take_the_same_number_of_every_cluster():
-    clusters = np.repeat(np.arange(30), np.arange(1, 31) * 5)
-    rows = different_clusters(clusters, 120, 0)
-    assert len(set(rows.tolist())) == len(rows)
-    assert set(np.bincount(clusters[rows]).tolist()) == {4}
-    assert different_clusters(clusters, 120, 0).tolist() == rows.tolist()
-    assert different_clusters(clusters, 120, 1).tolist() != rows.tolist()
-    assert len(different_clusters(clusters, 20, 0)) == 20
+def scores(shift, count=400, seed=0):
+    """Scores of pairs of different people, and of pairs of one person that are higher by `shift` deviations."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(count), rng.standard_normal(count) + shift
+
+
+@pytest.mark.parametrize(
+    ("shift", "count", "calibration", "words"),
+    [
+        (3, 400, (3.0, -4.5), ""),
+        (3, 9, (3.0, -4.5), "9 labelled pairs of one person and 9 of different people are too few"),
+        (3, 400, (0.0, 0.0), "does not rise with the score"),
+        (-3, 400, (-3.0, -4.5), "does not rise with the score"),
+        (0, 400, (1e-3, 0.0), "no better than a constant"),
+        (3, 400, (3.0, 40.0), "no better than a constant"),
+    ],
+)
+def test_a_calibration_that_says_nothing_is_named(shift, count, calibration, words):
+    decision = make_decision("labels", *scores(shift, count), calibration)
+    probability = decision.probability(1.0, 0.5)
+    if words:
+        assert probability is None and words in decision.why_none
+        assert f"There is no calibration: {decision.why_none}." == decision.describe_calibration()
+    else:
+        assert decision.why_none == "" and 0 < probability < 1
+        assert "3 · score + -4.5" in decision.describe_calibration()
+    assert decision.miss(0.05) is not None
+    restored = Decision(**decision.arrays(), **decision.record())
+    assert restored.record() == decision.record()

@@ -1,5 +1,8 @@
 """The networks of a bundle: speech is found as Silero's own package finds it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,6 +11,7 @@ from dlglc.bundles.container import SPEECH, read_bundle
 from dlglc.bundles.engine import EncoderEngine, SpeechDetector
 from dlglc.bundles.export import torch_embedding
 from dlglc.encoders.models import load_model
+from support.scripts import environment
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +35,12 @@ def test_the_encoder_is_that_of_the_weights(bundles):
     waveform = soundfile.read(bundles.speech[0][0], dtype="float32")[0]
     expected = torch_embedding(load_model(bundles.system / "model.pt"), waveform)
     np.testing.assert_allclose(engine.embed(waveform[None])[0], expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_onnxruntime_leaves_nothing_behind_and_reports_nothing(bundles, tmp_path):
+    """Without the variable of bundles/__init__.py it writes .ses, and a device number below ~/.cache."""
+    program = f"import dlglc; dlglc.load({str(bundles.unlabelled)!r}).embed({str(bundles.speech[0][0])!r})"
+    folders = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}
+    given = {name: value for name, value in environment(**folders).items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", program], env=given, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -9,14 +9,10 @@ import dlglc
 from dlglc.bundles.container import ARRAYS, read_bundle, unpack_arrays
 from dlglc.bundles.making import (
     FEWEST_DIMENSIONS,
-    Training,
     backend_arrays,
     make_bundle,
-    nearest,
     read_training,
-    unlabelled_decision,
 )
-from dlglc.bundles.scorer import Scorer
 from dlglc.data.arks import read_embeddings
 from dlglc.data.tables import read_trials
 from dlglc.errors import RecipeError
@@ -67,6 +63,13 @@ def test_a_finished_bundle_is_kept_until_an_input_changes(bundles, tmp_path):
     first = path.stat().st_mtime_ns
     make_bundle(request(bundles), settings(), path)
     assert path.stat().st_mtime_ns == first
+    content = path.read_bytes()
+    path.unlink()
+    make_bundle(request(bundles), settings(), path)
+    assert path.read_bytes() == content
+    path.write_bytes(content[:1000] + bytes(1000) + content[2000:])
+    make_bundle(request(bundles), settings(), path)
+    assert path.read_bytes() == content
     make_bundle(request(bundles, notes=["Another."]), settings(), path)
     assert path.stat().st_mtime_ns != first
 
@@ -77,27 +80,3 @@ def test_what_is_missing_is_named(bundles, tmp_path):
     with pytest.raises(RecipeError, match="no such PLDA model"):
         make_bundle(request(bundles, backend="plda"), settings(), tmp_path / "a.dlglc")
     assert list(tmp_path.glob("a.dlglc*")) == []
-
-
-def test_thresholds_without_labels_are_of_like_voices():
-    scores = np.array([[9, 3, 1, 0], [3, 9, 2, 1], [1, 2, 9, 0], [0, 1, 0, 9.0]])
-    expected = {(0, 1), (1, 2), (1, 3)}  # 1 is the nearest of all others
-    assert set(zip(*np.nonzero(np.triu(nearest(scores, 1))))) == expected
-    assert nearest(scores, 3).sum() == 12
-
-
-def test_strangers_are_let_through_about_as_often_as_said():
-    """Voices in a space where some are alike, and an encoder that separates those of the training set too well."""
-    rng = np.random.default_rng(0)
-    groups = rng.standard_normal((6, 16))
-    voices = groups[rng.integers(6, size=120)] + rng.standard_normal((120, 16))
-    labels = np.repeat(np.arange(60), 10)
-    known = 1.15 * voices[labels] + 0.6 * rng.standard_normal((600, 16))
-    strangers = voices[60:][np.repeat(np.arange(60), 4)] + 0.6 * rng.standard_normal((240, 16))
-    arrays = {"mean": known.mean(0).astype("f4"), "cohort": known[:60]}
-    scorer = Scorer("cosine", arrays, 0, True)
-    decision = unlabelled_decision(scorer, Training(known.astype("f4"), labels), 0)
-    pairs = scorer.pairs(scorer.represent(strangers.astype("f4")))
-    different = np.repeat(np.arange(60), 4)[:, None] > np.repeat(np.arange(60), 4)
-    accepted = np.mean(pairs[different] >= decision.threshold(0.05))
-    assert 0.003 < accepted < 0.06

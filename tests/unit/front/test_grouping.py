@@ -81,3 +81,23 @@ def test_one_recording_and_too_many(scorer, monkeypatch):
     monkeypatch.setattr(grouping, "MOST", 2)
     with pytest.raises(RecipeError, match="3 recordings are too many"):
         group_voices(scorer, x, 0.6, 0.5)
+
+
+def test_with_plda_the_evidence_decides():
+    """All share a direction, which is what a threshold takes for one voice."""
+    rng = np.random.default_rng(0)
+    psi = np.geomspace(8, 0.5, 24)
+    plda = {"mean": np.zeros(24), "lda": np.eye(24), "centre": np.zeros(24), "mu": np.zeros(24)}
+    plda |= {"diagonal": 5 * np.eye(24), "psi": psi}
+    scorer = Scorer(
+        "plda", {"mean": np.zeros(24), "cohort": np.eye(24), **{f"plda_{k}": v for k, v in plda.items()}}, 0, True
+    )
+    for count in (1, 2, 6):
+        labels = np.repeat(np.arange(count), 8)
+        x = np.sqrt(psi) * (rng.standard_normal((count, 24))[labels] + 0.7) + 0.6 * rng.standard_normal(
+            (len(labels), 24)
+        )
+        found = group_voices(scorer, x, 10.0, 5.0)
+        assert same_groups(found.voices, labels)
+        assert not found.centred and len(found.margins) == len(x)
+        assert group_voices(scorer, x, 10.0, 5.0, 3).voices.max() == 2

@@ -5,10 +5,11 @@ import os
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 import dlglc
 from dlglc.errors import RecipeError
-from dlglc.front.listening import Listener, find_speech
+from dlglc.front.listening import EMPTY_BAND, Listener, band_remarks, find_speech
 from support.audio_files import FORMS, tones, write_form
 
 
@@ -29,6 +30,20 @@ def test_a_narrow_band_is_remarked(listener, tmp_path):
         remark.startswith("8000 Hz") for remark in listener.open(write_form(tmp_path / "a.wav", "mu-law")).remarks
     )
     assert listener.open(write_form(tmp_path / "b.wav", "pcm16")).remarks == []
+
+
+def test_a_narrow_band_in_a_wide_file_is_remarked(listener):
+    """As when telephone speech was converted to 16 kHz; 16 bits leave rounding noise in the empty band."""
+    wide = np.random.default_rng(0).normal(0, 0.05, 8 * 16000).astype("f4")
+    narrow = soxr.resample(soxr.resample(wide, 16000, 8000), 8000, 16000)
+    said = [
+        band_remarks(listener.open(samples), [(16000, 40000), (48000, 128000)])
+        for samples in (wide, narrow, np.rint(narrow * 32768).astype(np.int16))
+    ]
+    assert [len(remarks) for remarks in said] == [0, 1, 1]
+    assert "no sound above 4 kHz" in said[1][0]
+    told = listener.open(narrow)._replace(remarks=[f"8000 Hz: {EMPTY_BAND}"])
+    assert band_remarks(told, [(0, 128000)]) == band_remarks(listener.open(narrow), []) == []
 
 
 def test_samples_of_the_caller_are_those_of_the_file(listener, tmp_path):

@@ -8,7 +8,7 @@ from dlglc.errors import RecipeError
 from dlglc.front.turns import Turn, find_turns, join_windows, rttm
 from dlglc.front.windows import cut_windows
 from support.audio_files import tones
-from support.conversations import diarisation_error, make_conversation
+from support.conversations import diarisation_error, make_conversation, overlapped
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +42,17 @@ def test_the_error_by_hand():
     assert diarisation_error(truth, [Turn(0, 10, 1), Turn(10, 20, 0)])["der"] == 0
     found = diarisation_error(truth, [Turn(0, 5, 0), Turn(5, 10, 1), Turn(10, 15, 1), Turn(21, 22, 0)], collar=0)
     assert found == pytest.approx({"der": 0.55, "missed": 0.25, "false_alarm": 0.05, "confusion": 0.25})
+
+
+def test_the_error_where_two_speak_at_once():
+    truth = [Turn(0, 10, 0), Turn(6, 14, 1)]
+    found = diarisation_error(truth, [Turn(0, 10, 0), Turn(10, 14, 1)], collar=0)
+    assert found == pytest.approx({"der": 4 / 18, "missed": 4 / 18, "false_alarm": 0, "confusion": 0})
+    assert overlapped(truth) == pytest.approx(4 / 14)
+
+
+def test_conversations_with_overlap(bundles):
+    samples, truth = make_conversation(bundles.speech[:2], 0, overlap=1.0)
+    assert len(samples) == pytest.approx(16000 * max(turn.end for turn in truth))
+    assert 0.05 < overlapped(truth) < 0.6
+    assert overlapped(make_conversation(bundles.speech[:2], 0)[1]) == 0

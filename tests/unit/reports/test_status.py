@@ -9,7 +9,11 @@ from dlglc.provenance import Stamp
 from dlglc.reports.staleness import reasons
 from dlglc.reports.status import RECENT, changed_settings, last_line, status
 
-SETTINGS = {"dino": {"epochs": 3, "head": {"outputs": 8}}, "fbank": {"num_mel_bins": 80}}
+SETTINGS = {
+    "dino": {"epochs": 3, "head": {"outputs": 8}},
+    "fbank": {"num_mel_bins": 80},
+    "backend": {"top_n": 300, "whiten": 0.0},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +58,8 @@ def test_what_is_done_and_what_waits(world):
     assert states(world) == {
         **{"train": (1, "done"), "features of train": (2, "done"), "untrained": (3, "done"), "dino": (3, "done")},
         **{"clusters of untrained": (4, "done"), "clusters of dino": (4, "done")},
-        **{"round1": (5, "waiting"), "clusters of round1": (5, "waiting"), "report": (7, "waiting")},
+        **{"round1": (5, "waiting"), "clusters of round1": (5, "waiting")},
+        **{"RESULTS.md": (7, "waiting"), "report.html": (7, "waiting"), "bundle of round1": (7, "waiting")},
     }
 
 
@@ -112,14 +117,46 @@ def test_an_imported_encoder_is_of_stage_3(tmp_path):
     assert (found["start"], found["clusters of start"]) == ((3, "done"), (4, "waiting"))
 
 
-def test_a_report_is_stale_when_something_is_newer(world):
+@pytest.mark.parametrize("name", ["RESULTS.md", "report.html"])
+def test_a_report_is_stale_when_something_is_newer(world, name):
     exp, _ = world
-    write(exp / "RESULTS.md", "# Results")
+    write(exp / name, "# Results")
     later = time.time() + 10
-    os.utime(exp / "RESULTS.md", (later, later))
-    assert states(world)["report"] == (7, "done")
+    os.utime(exp / name, (later, later))
+    assert states(world)[name] == (7, "done")
     os.utime(exp / "dino/clusters/utt2cluster", (later + 10, later + 10))
-    assert states(world)["report"] == (7, "stale")
+    assert states(world)[name] == (7, "stale")
+
+
+def make_bundle(system):
+    """A bundle's file and record. Its contents do not matter here."""
+    write(system / "bundle.dlglc", "weights")
+    inputs = [system / "model.pt", system / "clusters/utt2cluster"]
+    settings = {"backend": SETTINGS["backend"], "made": {"version": "0"}}
+    Stamp(system / "bundle.json", settings, inputs, [system / "bundle.dlglc"]).write()
+
+
+def test_a_bundle_is_stale_with_what_it_was_made_from(world):
+    exp, _ = world
+    make_bundle(exp / "dino")
+    found = states(world)
+    assert found["bundle of dino"] == (7, "done")
+    assert found["bundle of round1"] == (7, "waiting")
+    assert "bundle of untrained" not in found
+    other = {**SETTINGS, "backend": {"top_n": 20, "whiten": 0.0}}
+    assert states(world, other)["bundle of dino"] == (7, "stale")
+    write(exp / "dino/bundle.dlglc", "damaged")
+    reasons.cache_clear()
+    assert states(world)["bundle of dino"] == (7, "stale")
+    make_bundle(exp / "dino")
+    write(exp / "dino/train/embedding.scp", "another")  # the clusters are of other embeddings, and so is the bundle
+    reasons.cache_clear()
+    assert states(world)["bundle of dino"] == (7, "stale")
+
+
+def test_a_bundle_without_a_record_is_done(world):
+    write(world[0] / "dino/bundle.dlglc", "put there")
+    assert states(world)["bundle of dino"] == (7, "done")
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,11 @@ def act(args: argparse.Namespace) -> int:
     found = model.verify(args.enrolment, args.test, args.false_accept, args.prior)
     origin = model.decision.describe(args.false_accept)
     score = BACKENDS[model.card["backend"]["backend"]]
+    why_none = None
     if found.probability is None:
-        chance = "unknown: the bundle was made without labelled trials"
+        why_none = model.decision.why_none or "the bundle was made without labelled trials"
+        why_none = "too little speech" if found.verdict == "undecided" else why_none
+        chance = f"none: {why_none}"
     else:
         chance = f"{100 * found.probability:.1f} % (before listening: {100 * args.prior:g} %)"
     text = (
@@ -49,7 +52,13 @@ def act(args: argparse.Namespace) -> int:
         f"threshold    {found.threshold:.3f}: {origin}\n"
         f"probability  {chance}"
     )
-    record = {**found._asdict(), "threshold_source": model.decision.source, "threshold_from": origin, "score_is": score}
+    record = {
+        **found._asdict(),
+        "no_probability": why_none,
+        "threshold_source": model.decision.source,
+        "threshold_from": origin,
+        "score_is": score,
+    }
     answer({**record, "bundle": model.id}, text + bullet_list(found.remarks), args.json)
     return STATUS[found.verdict] if args.exit_status else 0
 

@@ -1,7 +1,7 @@
 """Group recordings by voice; or say who speaks when in one long recording.
 
 With a folder, a table (wav.scp) or several files: each recording is taken for one voice. The number of voices is found
-by the command itself. Recordings that the grouping is unsure of are named.
+by the command itself, or given by --voices. Recordings that the grouping is unsure of are named.
 
 With one file: who speaks when, as RTTM. Where two people speak at once, one of them is named.
 
@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 STRICT = 0.01  # rate of the first pass, see front.grouping.group_voices
 
 
+def number(text: str) -> int:
+    """A number of voices, 1 or more."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a number of voices, 1 or more")
+    return int(text)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
         "--false-accept", type=share, default=0.05, metavar="RATE",
         help="rate of the threshold for pairs of one voice; raise it to find fewer voices (default: 0.05)",
     )  # fmt: skip
-    parser.add_argument("--voices", type=int, help="the number of voices in a long recording, if you know it")
+    parser.add_argument("--voices", type=number, help="the number of voices, if you know it")
     parser.add_argument("--out", type=Path, help="write the groups (`id voice` lines) or the RTTM to this file")
     add_json(parser)
     add_bundle(parser)
@@ -47,10 +54,13 @@ def act(args: argparse.Namespace) -> int:
 
 def turns(args: argparse.Namespace, model: "Model") -> int:
     """Who speaks when in one recording."""
+    from ...console import log
     from ...files import write_lines
     from ..turns import find_turns, rttm
 
     recording = model.listener.open(args.inputs[0])
+    for remark in recording.remarks:  # to standard error: RTTM goes to standard output
+        log.warning("%s: %s", recording.name, remark)
     found = find_turns(model, recording.samples, args.false_accept, args.voices)
     lines = rttm(recording.name, found)
     if args.out:
@@ -59,7 +69,7 @@ def turns(args: argparse.Namespace, model: "Model") -> int:
     for turn in found:
         name = f"voice{turn.voice + 1}"
         seconds[name] = round(seconds.get(name, 0.0) + turn.end - turn.start, 2)
-    said = [f"{name}: {time:.1f} s" for name, time in seconds.items()] + recording.remarks
+    said = [f"{name}: {time:.1f} s" for name, time in seconds.items()]
     record = {"voices": len(seconds), "seconds": seconds, "rttm": lines, "remarks": recording.remarks}
     text = f"{len(seconds)} voices in {args.inputs[0]}" + bullet_list(said)
     answer(record, text if args.out else "\n".join(lines), args.json)
@@ -84,7 +94,7 @@ def groups(args: argparse.Namespace, model: "Model") -> int:
         embeddings = np.stack([heard[name].embedding for name in names])
         strict = max(min(STRICT, args.false_accept), float(model.decision.rates[0]))
         limits = [model.decision.threshold(rate) for rate in (strict, args.false_accept)]
-        found = group_voices(model.scorer, embeddings, *limits)
+        found = group_voices(model.scorer, embeddings, *limits, args.voices)
         for name, voice, margin in zip(names, found.voices.tolist(), found.margins.tolist()):
             members.setdefault(f"voice{voice + 1}", []).append(name)
             if margin < 0:

@@ -12,7 +12,7 @@ from ...arrays import Array
 from ...data.audio import Recordings
 from ...data.tables import read_trials
 from ...errors import RecipeError
-from ..records import BACKENDS
+from ..records import BACKENDS, systems_of
 from ..truth import true_speakers
 from .blocks import Block, Clip, Clips, Section
 from .scores import Scored, threshold_of
@@ -72,7 +72,7 @@ def listening_section(exp_dir: Path, data: Path | None, scored: list[Scored], mo
         audio = Audio(data / "eval", most)
         blocks += confusions(best, data / "eval/trials", true_speakers(data, "eval"), audio)
     elif data and (data / "train/wav.scp").exists():
-        lists = sorted(exp_dir.glob("*/clusters/listen.txt"), key=lambda path: path.stat().st_mtime)
+        lists = [path for system in systems_of(exp_dir) if (path := system / "clusters/listen.txt").exists()]
         blocks += cluster_clips(lists[-1], Audio(data / "train", most)) if lists else []
     return Section("listen", "To listen to", blocks)
 

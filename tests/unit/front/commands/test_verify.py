@@ -1,5 +1,6 @@
 """dlg-lc verify: verdicts, their origin, exit status."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,22 +10,33 @@ import pytest
 import soundfile
 
 import dlglc
+from dlglc.bundles.container import CARD, read_bundle, write_bundle
 from dlglc.front.commands.verify import STATUS
 from support.audio_files import tones
 from support.commands import dlg_lc
 from support.scripts import environment
 
 
-def test_text_and_json_say_the_same(bundles, capsys):
+@pytest.fixture
+def calibrated(bundles, tmp_path):
+    """The bundle with a calibration. Its own trials give none, as its encoder has random weights."""
+    parts = read_bundle(bundles.labelled).parts
+    card = json.loads(parts[CARD])
+    card["decision"] |= {"weight": 0.1, "offset": -0.5, "why_none": ""}
+    write_bundle(tmp_path / "calibrated.dlglc", {**parts, CARD: json.dumps(card).encode()})
+    return tmp_path / "calibrated.dlglc"
+
+
+def test_text_and_json_say_the_same(bundles, calibrated, capsys):
     a, b = bundles.speech[0]
-    model = dlglc.load(bundles.labelled)
+    model = dlglc.load(calibrated)
     expected = model.verify([a], b, 0.1, 0.2)
-    found = dlg_lc(capsys, "verify", "--json", "--false-accept", 0.1, "--prior", 0.2, bundles.labelled, a, b)
+    found = dlg_lc(capsys, "verify", "--json", "--false-accept", 0.1, "--prior", 0.2, calibrated, a, b)
     record = found.json
     assert record["score"] == pytest.approx(expected.score, abs=1e-4)
     assert record["probability"] == pytest.approx(expected.probability, abs=1e-4)
     assert (record["verdict"], record["threshold_source"], record["bundle"]) == (expected.verdict, "labels", model.id)
-    text = dlg_lc(capsys, "verify", "--false-accept", 0.1, "--prior", 0.2, bundles.labelled, a, b)
+    text = dlg_lc(capsys, "verify", "--false-accept", 0.1, "--prior", 0.2, calibrated, a, b)
     assert f"{expected.score:.3f} (cosine, normalised by the cohort (AS-norm))" in text.out
     assert "from labelled trials" in text.out
     assert f"{100 * expected.probability:.1f} % (before listening: 20 %)" in text.out
@@ -34,8 +46,14 @@ def test_text_and_json_say_the_same(bundles, capsys):
 def test_without_labels_it_says_so(bundles, capsys):
     a, b = bundles.speech[0]
     found = dlg_lc(capsys, "verify", "--false-accept", 0.1, bundles.unlabelled, a, b)
-    assert "neighbouring clusters of the training set, nothing is labelled" in found.out
-    assert "unknown: the bundle was made without labelled trials" in found.out
+    assert "different clusters of the training set, nothing is labelled" in found.out
+    assert "none: the bundle was made without labelled trials" in found.out
+
+
+def test_a_calibration_without_use_is_no_probability(bundles, capsys):
+    a, b = bundles.speech[0]
+    found = dlg_lc(capsys, "verify", "--false-accept", 0.1, bundles.labelled, a, b)
+    assert "none: in the labelled trials, the probability of one person does not rise with the score" in found.out
 
 
 def test_several_recordings_of_one_person(bundles, capsys):
@@ -55,6 +73,7 @@ def test_exit_status_is_the_verdict(bundles, capsys, tmp_path):
         found = dlg_lc(capsys, *words, a, test)
         assert (found.json["verdict"], found.status) == (verdict, STATUS[verdict])
     assert any("nothing to decide on" in remark for remark in found.json["remarks"])
+    assert (found.json["probability"], found.json["no_probability"]) == (None, "too little speech")
 
 
 def test_a_recording_that_cannot_be_used(bundles, capsys, tmp_path):
