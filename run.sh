@@ -115,8 +115,7 @@ fi
 
 if [ -n "$from" ] && begin 3 "the encoder to start from"; then
   check_settings
-  [ -f "$from" ] || here local/fetch_encoder.py "$from" "$checkpoint"
-  here local/import_encoder.py "$checkpoint" "$exp/start/model.pt"
+  import_start
 elif [ -z "$from" ] && begin 3 "pretraining"; then
   check_settings
   train "$exp/untrained" steps/train_dino.py "${dino_settings[@]}" "${training_options[@]}" --set epochs=0 \

@@ -6,13 +6,15 @@
     CAM++ of WeSpeaker                the same, with projection.     hamming window, int16 samples
     ECAPA-TDNN of WeSpeaker           ECAPA_TDNN_GLOB_c512, _c1024   hamming window, int16 samples
     ECAPA-TDNN of 3D-Speaker          ECAPA_TDNN.py, blocks.         povey window, samples from -1 to 1
-    ResNet34 of WeSpeaker             one embedding layer            hamming window, int16 samples
+    ResNet34, 221, 293 of WeSpeaker   one embedding layer            hamming window, int16 samples
+    ERes2Net, V2 of 3D-Speaker        ERes2Net.py, ERes2NetV2.py     povey window, samples from -1 to 1
+    ERes2Net of WeSpeaker             the same, with conv2_1         hamming window, int16 samples
 
 The family is recognised by the names of the entries, its sizes by their shapes. All families subtract the mean of
 each recording, as this recipe does. 3D-Speaker and WeSpeaker name the entries of CAM++ alike: without the head of a
 training (projection.), the file counts as one of 3D-Speaker. --toolkit says it where you know better, and must be given
-for ECAPA-TDNN of 3D-Speaker: SpeechBrain's own models have the same entries and other features. A model.pt of this
-recipe is checked and copied.
+for ECAPA-TDNN of 3D-Speaker: SpeechBrain's own models have the same entries and other features. ResNets count as those of
+WeSpeaker. A model.pt of this recipe is checked and copied.
 
 Differences to the originals: in ECAPA-TDNN, the standard deviation in the context of the attention divides by the
 number of frames here, and by the number minus one in WeSpeaker (0.25 % for 2 s). An ECAPA-TDNN without batch norm of
@@ -42,7 +44,7 @@ from dlglc.files import load_tensors
 from dlglc.settings import load_settings
 from dlglc.settings.messages import explain
 from dlglc.settings.schema import DinoSettings, EncoderSettings, FbankSettings
-from families import CONVERTERS, Converter, State, convert_campplus, convert_speechbrain
+from families import CONVERTERS, Converter, State, convert_campplus, convert_eres2net, convert_speechbrain
 
 HEADS = ("projection", "projection_head")  # of supervised training and of DINO; the encoder does not need them
 FEATURES = {
@@ -158,18 +160,20 @@ def find_encoder(contents: dict[str, Any]) -> tuple[Converter, State, str]:
                 "%s: %d of %d entries, with the prefix '%s'", converter.__doc__, len(taken), len(contents), prefixes[0]
             )
             state = {name: value for name, value in taken.items() if name.split(".")[0] not in HEADS}
-            return converter, state, toolkit_of(converter, len(state) < len(taken))
+            return converter, state, toolkit_of(converter, taken)
     raise RecipeError(
         f"no encoder of a known family: no single entry ends in {', '.join(CONVERTERS)}; the first entry is "
         f"'{next(iter(contents), 'none')}'"
     )
 
 
-def toolkit_of(converter: Converter, has_head: bool) -> str:
+def toolkit_of(converter: Converter, state: State) -> str:
     """The toolkit that trained an encoder; empty if the entries do not say so."""
     if converter is convert_speechbrain:
         return ""
-    return "3dspeaker" if converter is convert_campplus and not has_head else "wespeaker"
+    if converter is convert_campplus:
+        return "wespeaker" if any(name.split(".")[0] in HEADS for name in state) else "3dspeaker"
+    return "3dspeaker" if converter is convert_eres2net and "layer3.0.conv2_1.weight" not in state else "wespeaker"
 
 
 if __name__ == "__main__":

@@ -298,10 +298,21 @@ last_model() {
 # cutting PART: long recordings of a folder are cut into utterances; those that trials name stay whole.
 cutting() { if [ "$corpus-$1" = folder-train ]; then echo --cut-above=20; else echo --cut-above=0; fi; }
 
+# import_start: the encoder of --from, fetched where it is one of those with a name, as <exp>/start/model.pt.
+import_start() {
+  [ -f "$from" ] || here local/fetch_encoder.py "$from" "$checkpoint"
+  here local/import_encoder.py "$checkpoint" "$exp/start/model.pt"
+}
+
 # estimate_times: what the stages will take on this machine, where nobody has published it.
 estimate_times() {
-  [ "$corpus-$from" = folder- ] || return 0
-  here steps/estimate_times.py --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
+  local start=()
+  [ "$corpus" = folder ] || return 0
+  if [ -n "$from" ]; then # a wrong checkpoint is refused here too, before the audio is prepared
+    import_start
+    start=(--start "$exp/start/model.pt")
+  fi
+  here steps/estimate_times.py ${start[@]+"${start[@]}"} --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
     --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"
 }
 

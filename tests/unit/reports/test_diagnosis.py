@@ -114,6 +114,13 @@ def test_a_gate_that_does_nothing(world, kept, gate, words):
     assert found.startswith(f"round1: {words}")
 
 
+def test_a_round_that_kept_the_start(world):
+    change(world[0] / "round1/metrics.jsonl", held_out_start=3.0, held_out_eer=3.5)
+    change(world[0] / "round2/metrics.jsonl", held_out_start=3.0, held_out_eer=2.5)
+    (found,) = problems(world)
+    assert found.startswith("round1: The model is the start, unchanged: the error rate on held-out clusters is 3.00 %")
+
+
 def test_a_gate_that_was_not_asked_for_is_not_missed(world):
     stamp = world[0] / "round1/stamp.json"
     record = json.loads(stamp.read_text())
