@@ -20,9 +20,12 @@ Differences to the originals: in ECAPA-TDNN, the standard deviation in the conte
 number of frames here, and by the number minus one in WeSpeaker (0.25 % for 2 s). An ECAPA-TDNN without batch norm of
 the embedding (emb_bn) gets a batch norm that changes nothing.
 
+An ONNX file of these families is checked and copied. It can be used but not trained. The name of its input says the
+toolkit: feats is WeSpeaker's, feature 3D-Speaker's; files of sherpa-onnx say it too; waveform is this recipe's own export.
+
 Reads   CHECKPOINT, a state dict: campplus_cn_common.bin, avg_model.pt, or model_N.pt of DINO, whose teacher is
         converted. No code in the file is executed.
-Writes  MODEL, a model.pt
+Writes  MODEL, a model.pt; of an ONNX file, MODEL (….onnx) and a .json beside it
 
 Example
     local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt && ./run.sh --corpus voxceleb --stage 3
@@ -39,6 +42,7 @@ from dlglc import console
 from dlglc.console import log
 from dlglc.encoders import build_encoder
 from dlglc.encoders.models import load_model, save_model
+from dlglc.encoders.onnx_file import FEATURES, OnnxModel, import_onnx
 from dlglc.errors import RecipeError
 from dlglc.files import load_tensors
 from dlglc.settings import load_settings
@@ -47,11 +51,6 @@ from dlglc.settings.schema import DinoSettings, EncoderSettings, FbankSettings
 from families import CONVERTERS, Converter, State, convert_campplus, convert_eres2net, convert_speechbrain
 
 HEADS = ("projection", "projection_head")  # of supervised training and of DINO; the encoder does not need them
-FEATURES = {
-    "3dspeaker": ["window=povey", "full_scale=1"],
-    "wespeaker": ["window=hamming", "full_scale=32768"],
-}
-
 
 def main() -> None:
     parser = console.parser(__doc__)
@@ -62,6 +61,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     args = parser.parse_args()
 
+    if args.checkpoint.suffix == ".onnx":
+        describe_onnx(args.model, import_onnx(args.checkpoint, args.model, args.toolkit))
+        return
     contents = load_tensors(args.checkpoint)
     if isinstance(contents, dict) and {"encoder", "fbank", "state"} <= contents.keys():
         config, fbank, encoder = own_model(args.checkpoint)
@@ -76,6 +78,14 @@ def main() -> None:
     log.info(
         "%s: %s, C = %d, %d dimensions; %s", args.model, config.name, config.channels, config.embedding_dim, features
     )
+
+
+def describe_onnx(path: Path, found: OnnxModel) -> None:
+    """A line in the log on an ONNX file."""
+    encoder, fbank = found.encoder, found.fbank_settings
+    window = f"{fbank.num_mel_bins} mel bins, {fbank.window} window, full scale {fbank.full_scale}"
+    features = "a waveform goes in" if encoder.waveform else window
+    log.info("%s: frozen, %d dimensions; %s", path, encoder.embedding_dim, features)
 
 
 def own_model(path: Path) -> tuple[EncoderSettings, FbankSettings, nn.Module]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from dlglc import console
 from dlglc.console import log
 from dlglc.data.folder import find_audio
-from dlglc.encoders.models import load_model
+from dlglc.encoders.onnx_file import open_encoder
 from dlglc.errors import RecipeError
 from dlglc.provenance import cores
 from dlglc.reports.adaptation_estimate import estimate_adaptation, measure_adaptation
@@ -59,7 +59,7 @@ def main() -> None:
     jobs = cores() if args.nj == "auto" else int(args.nj)
     rounds = settings_of(DlglcSettings, args)
     if args.start:
-        work = measure_adaptation(load_model(args.start), rounds, Processes("auto"))
+        work = measure_adaptation(open_encoder(args.start), rounds, Processes("auto"))
         stages = estimate_adaptation(corpus, work, rounds, args.rounds, jobs)
         if work.kept:
             log.info("  the output of the frozen parts takes about %.1f GB", work.kept * 3600 * corpus.hours / 1e9)

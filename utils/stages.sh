@@ -39,6 +39,8 @@ if [ -n "$from" ]; then
     checkpoint=data/encoders/$from.pt
     local/fetch_encoder.py "$from" || _refuse "--from $from: no such file, and no encoder of this name"
   fi
+  [[ $from != *.onnx ]] || [ "$rounds" -eq 0 ] ||
+    _refuse "--from $from: an ONNX file gives embeddings, and cannot be trained: add --rounds 0, or give a state dict"
 fi
 [[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _refuse "--max-hours takes a number, not '$max_hours'"
 [ -z "$conf" ] || [ -d "$conf" ] || _refuse "--conf $conf: no such folder"
@@ -164,7 +166,7 @@ for _word in ${set[@]+"${set[@]}"}; do _all_words+=(--set "$_word"); done
 
 # The number of last parts behind which frozen parts are cached; 0 = none. Stages 4 to 6 share the cache.
 cached_parts=0 hidden_of_start=()
-if [ -n "$from" ] && [ "$(steps/check_configs.py --value dlglc.adapt.cache "${_all_words[@]}" "${_all_files[@]}")" = True ]; then
+if [ -n "$from" ] && [ "$rounds" -gt 0 ] && [ "$(steps/check_configs.py --value dlglc.adapt.cache "${_all_words[@]}" "${_all_files[@]}")" = True ]; then
   cached_parts=$(steps/check_configs.py --value dlglc.adapt.trained_parts "${_all_words[@]}" "${_all_files[@]}")
   hidden_of_start=(--hidden "$exp/start/train")
 fi
@@ -300,8 +302,15 @@ cutting() { if [ "$corpus-$1" = folder-train ]; then echo --cut-above=20; else e
 
 # import_start: the encoder of --from, fetched where it is one of those with a name, as <exp>/start/model.pt.
 import_start() {
+  local kind=pt other=onnx
+  [[ $from != *.onnx ]] || kind=onnx other=pt
   [ -f "$from" ] || here local/fetch_encoder.py "$from" "$checkpoint"
-  here local/import_encoder.py "$checkpoint" "$exp/start/model.pt"
+  here local/import_encoder.py "$checkpoint" "$exp/start/model.$kind"
+  here rm -f "$exp/start/model.$other"
+}
+# model_of SYSTEM: its encoder. That of --from may be an ONNX file.
+model_of() {
+  if [ "$1" = start ] && [[ $from == *.onnx ]]; then echo "$exp/start/model.onnx"; else echo "$exp/$1/model.pt"; fi
 }
 
 # estimate_times: what the stages will take on this machine, where nobody has published it.
@@ -310,7 +319,7 @@ estimate_times() {
   [ "$corpus" = folder ] || return 0
   if [ -n "$from" ]; then # a wrong checkpoint is refused here too, before the audio is prepared
     import_start
-    start=(--start "$exp/start/model.pt")
+    start=(--start "$(model_of start)")
   fi
   here steps/estimate_times.py ${start[@]+"${start[@]}"} --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
     --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"

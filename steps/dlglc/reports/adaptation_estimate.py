@@ -9,6 +9,7 @@ from ..data.fbank import encoder_input
 from ..encoders.base import evaluating
 from ..encoders.halves import Halves, LastParts
 from ..encoders.models import Model
+from ..encoders.onnx_file import OnnxModel
 from ..rounds.adaptation import Adaptation
 from ..rounds.classifier import AamSoftmax, aam_losses
 from ..settings.schema import DlglcSettings
@@ -37,36 +38,40 @@ class Work(NamedTuple):
     kept: float
 
 
-def measure_adaptation(model: Model, settings: DlglcSettings, processes: Processes) -> Work:
+def measure_adaptation(model: Model | OnnxModel, settings: DlglcSettings, processes: Processes) -> Work:
     """Measure a few updates and embeddings of the encoder to start from.
 
     Args:
-        model: the encoder to start from.
+        model: the encoder to start from. Of an ONNX file, embeddings alone are measured.
         settings: of conf/dlglc.yaml.
         processes: says the device.
 
     Raises:
         RecipeError: adapt.trained_parts leaves nothing frozen, and adapt.cache is set.
     """
-    fbank, encoder, adapt = model.fbank.to(processes.device), model.encoder.to(processes.device), settings.adapt
     size = min(BATCH, settings.batch_size)
+    if isinstance(model, OnnxModel):
+        waves = noise(size, SECONDS, model.fbank)
+        x = waves if model.encoder.waveform else encoder_input(waves, model.fbank)
+        return Work(measured(lambda: model.encoder(x), processes) / size / SECONDS, 0.0, 0.0, 0.0)
+    fbank, encoder, adapt = model.fbank.to(processes.device), model.encoder.to(processes.device), settings.adapt
     crops, speech = (
         encoder_input(noise(size, seconds, fbank).to(processes.device), fbank)
         for seconds in (settings.crop_seconds, SECONDS)
     )
 
-    def run(network: torch.nn.Module, x: torch.Tensor) -> float:
+    def speed(network: torch.nn.Module, x: torch.Tensor) -> float:
         with torch.inference_mode(), evaluating(network):
             return measured(lambda: network(x), processes) / size / SECONDS
 
-    embedding = again = run(encoder, speech)
+    embedding = again = speed(encoder, speech)
     network, kept = encoder, 0.0
     if adapt.cache:
         halves = Halves(encoder.eval(), model.fbank.num_mel_bins, adapt.trained_parts)
         network = LastParts(halves).eval()  # type: ignore[assignment]
         with torch.no_grad():
             crops, speech = halves.frames(crops), halves.frames(speech)
-        again = run(network, speech)
+        again = speed(network, speech)
         kept = BYTES * math.prod(halves.shape) / halves.stride / FRAME_SHIFT
     adaptation = Adaptation(adapt, encoder, network, None)
     classifier = AamSoftmax(encoder.embedding_dim, CLASSES, settings.scale).to(processes.device)
