@@ -153,8 +153,14 @@ def unit_norm(module: str, dim: int) -> State:
 def convert_resnet(state: State) -> Converted:
     """ResNet of WeSpeaker, with one embedding layer"""
     deep = "layer1.0.conv3.weight" in state
-    counts = [len([name for name in state if re.fullmatch(rf"layer{k}\.\d+\.conv1\.weight", name)]) for k in range(1, 5)]
-    kinds = {name: kind for name, kind in ENCODERS.items() if issubclass(kind, ResNet34) and deep == (kind.block is Bottleneck)}
+    counts = [
+        len([name for name in state if re.fullmatch(rf"layer{k}\.\d+\.conv1\.weight", name)]) for k in range(1, 5)
+    ]
+    kinds = {
+        name: kind
+        for name, kind in ENCODERS.items()
+        if issubclass(kind, ResNet34) and deep == (kind.block is Bottleneck)
+    }
     # Of another depth, the first entry that differs is named.
     name = min(kinds, key=lambda name: sum(abs(a - b) for a, b in zip(kinds[name].groups, counts)))
     names = {"conv1": "layers.0", "bn1": "layers.1", "seg_1": "embedding"}
@@ -178,7 +184,9 @@ def convert_eres2net(state: State) -> Converted:
     names = {"conv1": "stem.0", "bn1": "stem.1", "seg_1": "embedding"}
     parts = {"conv1": "first.0", "bn1": "first.1", "conv3": "last.0", "bn3": "last.1"}
     parts |= {"shortcut.0": "shortcut.0", "shortcut.1": "shortcut.1"}
-    parts |= {f"fuse_models.{k}.{theirs}": f"fusions.{k}.{ours}" for k in range(scale) for theirs, ours in fusion.items()}
+    parts |= {
+        f"fuse_models.{k}.{theirs}": f"fusions.{k}.{ours}" for k in range(scale) for theirs, ours in fusion.items()
+    }
     for block in blocks_of(GROUPS):
         group, number = int(block[5]) - 1, block.split(".")[1]
         first = int(f"{block}.conv2_1.weight" in state)  # WeSpeaker names the first of a fused block's groups apart
@@ -187,14 +195,20 @@ def convert_eres2net(state: State) -> Converted:
         if first:
             convs |= {"conv2_1": "convs.0.0", "bn2_1": "convs.0.1"}
         names |= {f"{block}.{theirs}": f"groups.{group}.{number}.{ours}" for theirs, ours in {**parts, **convs}.items()}
-    joins = {"layer3_ds": "fuse34"} if second else {f"layer{k}_downsample": f"fuse_mode{'1234'[:k + 1]}" for k in (1, 2, 3)}
+    joins = (
+        {"layer3_ds": "fuse34"}
+        if second
+        else {f"layer{k}_downsample": f"fuse_mode{'1234'[: k + 1]}" for k in (1, 2, 3)}
+    )
     for place, (down, join) in enumerate(joins.items()):
         names[down] = f"downs.{place}"
         names |= {f"{join}.{theirs}": f"fusions.{place}.{ours}" for theirs, ours in fusion.items()}
 
     channels = sizes(state, "conv1.weight")[0]
     expansion = sizes(state, "layer1.0.conv3.weight")[0] // channels
-    widest = sizes(state, "layer4.1.convs.0.weight")[0]  # the widest group says the base width best: widths are rounded down
+    widest = sizes(state, "layer4.1.convs.0.weight")[
+        0
+    ]  # the widest group says the base width best: widths are rounded down
     dim, statistics = sizes(state, "seg_1.weight")
     settings = {"name": "eres2netv2" if second else "eres2net", "channels": channels, "embedding_dim": dim}
     settings |= {"scale": scale, "base_width": -(-64 * widest // (8 * channels)), "expansion": expansion}

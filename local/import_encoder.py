@@ -13,15 +13,15 @@
 The family is recognised by the names of the entries, its sizes by their shapes. All families subtract the mean of
 each recording, as this recipe does. 3D-Speaker and WeSpeaker name the entries of CAM++ alike: without the head of a
 training (projection.), the file counts as one of 3D-Speaker. --toolkit says it where you know better, and must be given
-for ECAPA-TDNN of 3D-Speaker: SpeechBrain's own models have the same entries and other features. ResNets count as those of
-WeSpeaker. A model.pt of this recipe is checked and copied.
+for ECAPA-TDNN of 3D-Speaker: SpeechBrain's own models have the same entries and other features. ResNets count as
+those of WeSpeaker. A model.pt of this recipe is checked and copied.
 
 Differences to the originals: in ECAPA-TDNN, the standard deviation in the context of the attention divides by the
 number of frames here, and by the number minus one in WeSpeaker (0.25 % for 2 s). An ECAPA-TDNN without batch norm of
 the embedding (emb_bn) gets a batch norm that changes nothing.
 
 An ONNX file of these families is checked and copied. It can be used but not trained. The name of its input says the
-toolkit: feats is WeSpeaker's, feature 3D-Speaker's; files of sherpa-onnx say it too; waveform is this recipe's own export.
+toolkit: feats is WeSpeaker's, feature 3D-Speaker's, waveform this recipe's. Files of sherpa-onnx say it themselves.
 
 Reads   CHECKPOINT, a state dict: campplus_cn_common.bin, avg_model.pt, or model_N.pt of DINO, whose teacher is
         converted. No code in the file is executed.
@@ -51,6 +51,7 @@ from dlglc.settings.schema import DinoSettings, EncoderSettings, FbankSettings
 from families import CONVERTERS, Converter, State, convert_campplus, convert_eres2net, convert_speechbrain
 
 HEADS = ("projection", "projection_head")  # of supervised training and of DINO; the encoder does not need them
+
 
 def main() -> None:
     parser = console.parser(__doc__)

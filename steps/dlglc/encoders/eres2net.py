@@ -1,9 +1,10 @@
 """ERes2Net (Chen et al., Interspeech 2023, arXiv 2305.12838) and ERes2NetV2 (Chen et al., Interspeech 2024).
 
-A ResNet whose blocks are Res2Net blocks. Groups of channels are fused by attention inside of a block (local fusion), and
-the outputs of groups of blocks are fused from the bottom up (global fusion).
+A ResNet of Res2Net blocks. Groups of channels are fused by attention inside of a block (local fusion), and the outputs
+of groups of blocks are fused from the bottom up (global fusion).
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -57,7 +58,9 @@ class Res2Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width: int, scale: int, stride: tuple[int, int], fused: bool):
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(inputs, width * scale, 1, stride, bias=False), nn.BatchNorm2d(width * scale))
+        self.first = nn.Sequential(
+            nn.Conv2d(inputs, width * scale, 1, stride, bias=False), nn.BatchNorm2d(width * scale)
+        )
         self.convs = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)) for _ in range(scale)
         )
@@ -78,9 +81,9 @@ class Res2Block(nn.Module):
 class ERes2Net(Encoder):
     """ERes2Net: (B, T, F) log-mel energies to (B, embedding_dim) embeddings, not length-normalised.
 
-    The four groups of blocks have 1, 2, 4 and 8 times `channels` channels, times `expansion`. The last three groups halve
-    frequency and time. With 32 channels, scale 2, base width 32, expansion 2, 192 dimensions and 80 mel bins, it has
-    6.6 M parameters, as ERes2Net.py of 3D-Speaker.
+    The four groups of blocks have 1, 2, 4 and 8 times `channels` channels, times `expansion`. The last three groups
+    halve frequency and time. With 32 channels, scale 2, base width 32, expansion 2, 192 dimensions and 80 mel bins, it
+    has 6.6 M parameters, as ERes2Net.py of 3D-Speaker.
 
     Args:
         num_mel_bins: F.
@@ -126,21 +129,22 @@ class ERes2Net(Encoder):
 
         The maps between two parts are (B, C, F, T), or (B, 2, C, F, T): a group's output and what it was fused to.
         """
-        joins = [[m[number - self.joined - 1] for m in (self.downs, self.fusions) if number > self.joined]
-                 for number in range(len(GROUPS))]  # fmt: skip
+
+        def joined(number: int) -> tuple[list[nn.Module], Callable[[torch.Tensor], torch.Tensor]]:
+            place = number - self.joined - 1
+            joins = [self.downs[place], self.fusions[place]] if place >= 0 else []
+            return [self.groups[number], *joins], lambda maps: self.join(maps, number)
+
         return [
             Part([self.stem, self.groups[0]], lambda feats: self.groups[0](self.stem(feats.transpose(1, 2)[:, None]))),
-            *(
-                Part([self.groups[number], *joins[number]], lambda maps, number=number: self.join(maps, number))
-                for number in range(1, len(GROUPS))
-            ),
+            *(Part(*joined(number)) for number in range(1, len(GROUPS))),
             Part([self.embedding], lambda maps: self.embedding(statistics(maps.flatten(1, 2), FLOOR))),
         ]
 
     def join(self, maps: torch.Tensor, number: int) -> torch.Tensor:
         """Run a group of blocks (from 1), and fuse its output with that of the groups before."""
-        outputs, fused = maps.unbind(1) if maps.ndim > 4 else (maps, maps)
-        outputs = self.groups[number](outputs)
+        before, fused = maps.unbind(1) if maps.ndim > 4 else (maps, maps)
+        outputs: torch.Tensor = self.groups[number](before)
         if number <= self.joined:
             return outputs
         place = number - self.joined - 1

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from ..data.fbank import Fbank
 from ..errors import RecipeError
@@ -17,6 +16,7 @@ from ..files import read_json, whole_file, write_text
 from ..networks import open_network
 from ..settings import load_settings
 from ..settings.schema import FbankSettings
+from .base import Encoder, Part
 from .models import Model, load_model
 
 MELS = 80
@@ -31,7 +31,7 @@ FRAMEWORKS = {"wespeaker": "wespeaker", "3d-speaker": "3dspeaker"}
 INT16 = 32768.0
 
 
-class OnnxEncoder(nn.Module):
+class OnnxEncoder(Encoder):
     """Energies (B, T, F), or samples (B, N) in the int16 range where `waveform` is set, to embeddings (B, D).
 
     Args:
@@ -85,7 +85,12 @@ class OnnxEncoder(nn.Module):
             raise RecipeError(f"this network takes {kinds}: {MELS} mel bins are wanted")
         return inputs[0]
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def parts(self) -> list[Part]:
+        """One part, without parameters."""
+        return [Part([], self.run)]
+
+    def run(self, x: torch.Tensor) -> torch.Tensor:
+        """Energies or samples to embeddings."""
         x = x / INT16 if self.waveform else x
         try:
             outputs = self.network.run(None, {self.input.name: x.float().cpu().numpy()})

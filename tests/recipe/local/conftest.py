@@ -1,5 +1,6 @@
 """Fixtures of the tests of local/: the stand-in of VoxCeleb; the code of others, and features of real speech."""
 
+import functools
 import subprocess
 import sys
 import zipfile
@@ -38,6 +39,7 @@ def authors(tmp_path_factory):
     The package is not installed. A test skips where it cannot be had.
     """
 
+    @functools.cache
     def fetch(package: str, part: str) -> Path:
         folder = tmp_path_factory.mktemp("authors")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", package, "-d", str(folder)]

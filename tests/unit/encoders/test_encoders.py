@@ -8,7 +8,15 @@ from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DinoSettings
 
-SMALL = {"ecapa_tdnn": 16, "resnet34": 4, "campplus": 16, "resnet221": 2, "resnet293": 2, "eres2net": 4, "eres2netv2": 4}
+SMALL = {
+    "ecapa_tdnn": 16,
+    "resnet34": 4,
+    "campplus": 16,
+    "resnet221": 2,
+    "resnet293": 2,
+    "eres2net": 4,
+    "eres2netv2": 4,
+}
 
 
 def encoder_settings(*words, path=None):

@@ -23,7 +23,9 @@ def test_a_fusion_weighs_two_maps_by_both():
     both = torch.cat([x, y], 1)
     inside = first(torch.einsum("oi,bift->boft", down.weight[..., 0, 0], both) + down.bias[:, None, None])
     inside = inside * torch.sigmoid(inside)  # SiLU
-    weight = 1 + torch.tanh(second(torch.einsum("oi,bift->boft", up.weight[..., 0, 0], inside) + up.bias[:, None, None]))
+    weight = 1 + torch.tanh(
+        second(torch.einsum("oi,bift->boft", up.weight[..., 0, 0], inside) + up.bias[:, None, None])
+    )
     torch.testing.assert_close(fusion(x, y), weight * x + (2 - weight) * y)
 
 

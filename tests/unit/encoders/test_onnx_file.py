@@ -103,7 +103,11 @@ class Long(nn.Module):
     ],
 )
 def test_other_networks_are_refused(kind, example, words, tmp_path):
-    free = {"feats": {0: "B"}, "embs": {0: "B"}} if example.ndim < 2 else {"feats": {0: "B", 1: "T"}, "embs": {0: "B", 1: "T"}}
+    free = (
+        {"feats": {0: "B"}, "embs": {0: "B"}}
+        if example.ndim < 2
+        else {"feats": {0: "B", 1: "T"}, "embs": {0: "B", 1: "T"}}
+    )
     names = {"input_names": ["feats"], "output_names": ["embs"], "dynamic_axes": free, "dynamo": False}
     torch.onnx.export(kind(), (example,), str(tmp_path / "x.onnx"), **names)
     with pytest.raises(RecipeError, match=words):
@@ -119,7 +123,13 @@ def test_frameworks_with_other_features_are_refused(network, tmp_path):
 def test_damaged_files_are_refused(network, tmp_path):
     path = export(tmp_path / "x.onnx", network, torch.randn(2, 60, 80), "feats")
     contents = path.read_bytes()
-    for bad in (b"", b"no network", contents[:1000], contents[: len(contents) // 2], np.random.default_rng(0).bytes(500)):
+    for bad in (
+        b"",
+        b"no network",
+        contents[:1000],
+        contents[: len(contents) // 2],
+        np.random.default_rng(0).bytes(500),
+    ):
         path.write_bytes(bad)
         with pytest.raises(RecipeError, match=r"x\.onnx: (not an ONNX network, or damaged|this network)"):
             import_onnx(path, tmp_path / "y.onnx", None)

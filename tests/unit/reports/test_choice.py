@@ -11,18 +11,23 @@ def lines(start, *signs):
     return [{"epoch": k, "held_out_eer": sign, "held_out_start": start} for k, sign in enumerate(signs, 1)]
 
 
+ONE = "The model is that of epoch 1: the error rate on held-out clusters is 2.50 %, at the start 3.00 %."
+NONE = (
+    "The model is the start, unchanged: the error rate on held-out clusters is 3.00 % at the start, and after training "
+    "3.00 % at best."
+)
+
+
 @pytest.mark.parametrize(
     ("found", "kept", "words"),
     [
         ([], None, ""),
         ([{"epoch": 1, "loss": 2.0}], None, ""),
         ([{"epoch": 1, "held_out_eer": 2.0}], None, ""),  # of version 0.3, which does not say the start's
-        (lines(3.0, 2.5, 2.75), 1, "The model is that of epoch 1: the error rate on held-out clusters is 2.50 %, at the "
-         "start 3.00 %."),
-        (lines(3.0, 3.5, 3.0), 0, "The model is the start, unchanged: the error rate on held-out clusters is 3.00 % at "
-         "the start, and after training 3.00 % at best."),
+        (lines(3.0, 2.5, 2.75), 1, ONE),
+        (lines(3.0, 3.5, 3.0), 0, NONE),
     ],
-)  # fmt: skip
+)
 def test_a_sentence_on_the_choice(found, kept, words):
     assert kept_epoch(found) == kept
     assert describe_choice(found) == words

@@ -53,7 +53,7 @@ def change(path, epochs=None, **figures):
 def test_a_healthy_experiment(world):
     diagnosis = diagnose(*world)
     assert diagnosis.found == []
-    assert len(diagnosis.checked) == 6
+    assert len(diagnosis.checked) == 7
     assert diagnosis.unchecked == ["clusters that change with the seed (assessed without labels only)"]
 
 
@@ -66,7 +66,7 @@ def test_without_truth_and_trials_the_rest_is_checked(tmp_path):
 def test_nothing_to_look_at(tmp_path):
     diagnosis = diagnose(tmp_path, None)
     assert diagnosis.found == diagnosis.checked == []
-    assert len(diagnosis.unchecked) == 7
+    assert len(diagnosis.unchecked) == 8
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ NOTES = {
     "embedding_std": "Standard deviation of unit-length embeddings times the square root of their dimension. It is "
     "near 1 in a healthy run. Near 0 all embeddings are the same: a collapse.",
     "batch_entropy": "Entropy of a batch's mean output. Near 0 all outputs are on one prototype: a collapse.",
-    "held_out_eer": "Error rate on crops of clusters that are not trained on. Epoch 0 is the start. The model is that of "
-    "the lowest point.",
+    "held_out_eer": "Error rate on crops of clusters that are not trained on. Epoch 0 is the start. The model is that "
+    "of the lowest point.",
     "accuracy": "Share of the crops for which the model predicts the pseudo label.",
 }
 

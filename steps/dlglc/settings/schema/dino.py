@@ -42,9 +42,13 @@ class EncoderSettings(Section):
         if self.name == "campplus" and channels % 2:
             raise Clash("channels", f"{channels} is odd, and CAM++ halves its channels: 128 in the paper", "name")
         if self.name.startswith(("resnet", "eres2net")) and channels > 128:
-            raise Clash("channels", f"{channels} is too wide for {self.name}: 128 at most, 32 in the literature", "name")
+            raise Clash(
+                "channels", f"{channels} is too wide for {self.name}: 128 at most, 32 in the literature", "name"
+            )
         # The narrowest fusion of ERes2Net is in its third group, and the narrowest Res2Net group in its first.
-        if self.name.startswith("eres2net") and (4 * channels * self.base_width < 256 or channels * self.base_width < 64):
+        if self.name.startswith("eres2net") and (
+            4 * channels * self.base_width < 256 or channels * self.base_width < 64
+        ):
             reason = f"{channels} channels of base_width {self.base_width} leave no channel for a group: widen one"
             raise Clash("channels", reason, "base_width", "name")
         return self
