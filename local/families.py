@@ -223,7 +223,7 @@ def blocks_of(groups: Sequence[int]) -> list[str]:
 def sizes(state: State, name: str) -> torch.Size:
     """The shape of an entry."""
     if name not in state:
-        raise RecipeError(f"not an encoder of this family: it lacks {name}")
+        raise RecipeError(f"it lacks {name}")
     return state[name].shape
 
 

@@ -123,18 +123,22 @@ def convert(contents: dict[str, Any], toolkit: str | None = None) -> tuple[Encod
             "an ECAPA-TDNN with SpeechBrain's names: its entries do not say who trained it. If it is of 3D-Speaker, "
             "pass --toolkit 3dspeaker. SpeechBrain's own models take other features and cannot be used"
         )
-    settings, mels, names, theirs = family(theirs)
+    kind = str(family.__doc__)
+    try:
+        settings, mels, names, theirs = family(theirs)
+    except RecipeError as error:
+        raise RecipeError(f"not {kind}: {error}") from None
     default = load_settings(DinoSettings).encoder.model_dump()
     try:
         config = EncoderSettings.model_validate(default | settings)
     except ValidationError as error:
-        raise RecipeError(f"not {family.__doc__}: {explain(error, EncoderSettings, {})}") from None
+        raise RecipeError(f"not {kind}: {explain(error, EncoderSettings, {})}") from None
     fbank = load_settings(FbankSettings, words=[f"num_mel_bins={mels}", *FEATURES[toolkit]])
     encoder = build_encoder(config, mels)
     their_names = {ours: name for name, ours in names.items()}
     wanted = {rename(entry, their_names): (entry, value) for entry, value in encoder.state_dict().items()}
     if problem := first_difference({name: value for name, (_, value) in wanted.items()}, theirs):
-        raise RecipeError(f"not {family.__doc__}: {problem}")
+        raise RecipeError(f"not {kind} ({config.name}): {problem}")
     encoder.load_state_dict({wanted[name][0]: value for name, value in theirs.items()})
     return config, fbank, encoder
 

@@ -81,7 +81,7 @@ class Trainer:
         self.resume()
         metrics, events = Metrics(self.out_dir, self.position.epoch), None
         for epoch in range(self.position.epoch, self.settings.epochs):
-            if self.position.step == 0 and self.task.finished():
+            if self.position.step == 0 and self.processes.maximum(int(self.task.finished())):
                 log.info(
                     "the training ends after %d of %d epochs: it no longer gets better", epoch, self.settings.epochs
                 )
