@@ -212,8 +212,8 @@ def _why_refused(said: str) -> str:
     if not re.search("[a-z]{3}", reason):  # of an empty file and of a text torch says nothing, or a number
         reason = "it is empty or holds something else"
     return (
-        f"not a model file of this recipe, or damaged: {reason}: take another copy, or remove it and run the stage that "
-        "writes it"
+        f"not a model file of this recipe, or damaged: {reason}: take another copy, or remove it and run the stage "
+        "that writes it"
     )
 
 
