@@ -186,7 +186,7 @@ if begin 7 "report"; then
   if [ -n "$system" ]; then
     job "$exp/$system/log/bundle.log" steps/make_bundle.py "${backend_settings[@]}" --seed "$seed" --data "$data" \
       "$exp/$system" "$exp/$system/bundle.dlglc"
-    $dry_run || echo "The last system, for use with dlg-lc: $exp/$system/bundle.dlglc"
+    $dry_run || echo "The system to use with dlg-lc: $exp/$system/bundle.dlglc"
   fi
 fi
 finish

@@ -288,14 +288,8 @@ parts_of() {
 has_truth() { $dry_run || [ -f "$data/train/utt2spk.truth" ]; }
 has_trials() { $dry_run || [ -f "$data/eval/trials" ]; }
 
-# last_model: the last of the scored systems that has a model; nothing if none has.
-last_model() {
-  local system last=
-  for system in "${scored[@]}"; do
-    if [ -f "$exp/$system/model.pt" ] && [ -f "$exp/$system/clusters/utt2cluster" ] || { $dry_run && [ "$system" != mfcc ]; }; then last=$system; fi
-  done
-  echo "$last"
-}
+# last_model: the system to use (steps/choose_system.py); nothing if none is complete.
+last_model() { if $dry_run; then echo "${scored[-1]#mfcc}"; else steps/choose_system.py "$exp" "${scored[@]}"; fi; }
 
 # cutting PART: long recordings of a folder are cut into utterances; those that trials name stay whole.
 cutting() { if [ "$corpus-$1" = folder-train ]; then echo --cut-above=20; else echo --cut-above=0; fi; }

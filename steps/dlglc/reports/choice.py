@@ -1,5 +1,6 @@
 """Which epoch of a round is its model: the one with the lowest error rate on held-out clusters, or the start."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,19 @@ def unchanged_rounds(exp_dir: Path) -> dict[str, str]:
     """The rounds whose model is the encoder that they started from, each with the sentence about it."""
     lines = {system.name: read_lines(system / "metrics.jsonl") for system in systems_of(exp_dir)}
     return {name: describe_choice(found) for name, found in lines.items() if kept_epoch(found) == 0}
+
+
+def last_system(exp_dir: Path, names: Sequence[str]) -> str:
+    """The last system that has an encoder and clusters; empty if there is none.
+
+    Rounds that kept their start count only if nothing else is there.
+
+    Args:
+        exp_dir: directory of the experiment.
+        names: systems, in the order of the recipe.
+    """
+    whole = [
+        name for name in names if all((exp_dir / name / part).exists() for part in ("model.pt", "clusters/utt2cluster"))
+    ]
+    changed = [name for name in whole if kept_epoch(read_lines(exp_dir / name / "metrics.jsonl")) != 0]
+    return (changed or whole or [""])[-1]

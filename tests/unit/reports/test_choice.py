@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dlglc.reports.choice import describe_choice, kept_epoch, unchanged_rounds
+from dlglc.reports.choice import describe_choice, kept_epoch, last_system, unchanged_rounds
 
 
 def lines(start, *signs):
@@ -38,3 +38,18 @@ def test_the_rounds_that_change_nothing(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
     assert list(unchanged_rounds(tmp_path)) == ["round2"]
+
+
+def test_the_last_system_that_training_made_better(tmp_path):
+    names = ["mfcc", "start", "round1", "round2", "round3"]
+    assert last_system(tmp_path, names) == ""
+    found = {"start": [], "round1": lines(3.0, 2.0), "round2": lines(3.0, 4.0), "round3": lines(3.0, 1.0)}
+    for name, of_epochs in found.items():
+        (tmp_path / name / "clusters").mkdir(parents=True)
+        (tmp_path / name / "clusters/utt2cluster").touch()
+        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in of_epochs))
+    for name in ("start", "round1", "round2"):  # round3 is not finished
+        (tmp_path / name / "model.pt").touch()
+    assert last_system(tmp_path, names) == "round1"
+    assert last_system(tmp_path, ["start", "round2"]) == "start"
+    assert last_system(tmp_path, ["round2"]) == "round2"
