@@ -31,7 +31,7 @@ set=()           # FILE.KEY=VALUE, a setting for this run, e.g. dlglc.gate.mode=
 data=            # where the data directories go, under data/; empty = data/<corpus>
 exp=             # where models, scores and the report go, under exp/; empty = exp/<corpus>
 rounds=3         # rounds of DLG-LC training; the paper has up to 5
-from=            # published encoder to adapt, instead of stage 3: campplus, or a checkpoint as local/import_encoder.py takes
+from=            # published encoder to adapt, instead of stage 3: campplus, or a file as local/import_encoder.py takes
 initial_model=   # model.pt whose encoder stage 3 starts from; empty = random weights
 initial=         # encoder of each round: previous (the round before), or a system of <exp>; empty = the last of stage 3
 first_labels=    # of the first round, "utterance label" lines of your own; empty = the clusters of its first encoder
@@ -59,14 +59,16 @@ check_settings
 
 # Arrows of the pipeline that several stages draw.
 embed() { # SYSTEM SET; a system without a model brings its embeddings with it
-  [ -f "$exp/$1/model.pt" ] || [ ! -f "$exp/$1/$2/embedding.scp" ] || return 0
+  local model
+  model=$(model_of "$1")
+  [ -f "$model" ] || [ ! -f "$exp/$1/$2/embedding.scp" ] || return 0
   local tables=embedding.scp hidden=()
   if [ "$cached_parts" -gt 0 ]; then
     hidden=(--trained-parts "$cached_parts")
     if [ "$1" = start ]; then tables+=,hidden.scp; else hidden+=(--hidden "$exp/start/$2"); fi
   fi
   map "${model_jobs[@]}" "$data/$2" "$exp/$1/$2" "$tables" steps/extract_embeddings.py --device "$device" \
-    "${hidden[@]}" "$exp/$1/model.pt"
+    "${hidden[@]}" "$model"
 }
 make_clusters() { # SYSTEM [SYSTEM-BEFORE]
   local out=$exp/$1/clusters
@@ -115,8 +117,7 @@ fi
 
 if [ -n "$from" ] && begin 3 "the encoder to start from"; then
   check_settings
-  [ -f "$from" ] || here local/fetch_encoder.py "$from" "$checkpoint"
-  here local/import_encoder.py "$checkpoint" "$exp/start/model.pt"
+  import_start
 elif [ -z "$from" ] && begin 3 "pretraining"; then
   check_settings
   train "$exp/untrained" steps/train_dino.py "${dino_settings[@]}" "${training_options[@]}" --set epochs=0 \
@@ -185,7 +186,7 @@ if begin 7 "report"; then
   if [ -n "$system" ]; then
     job "$exp/$system/log/bundle.log" steps/make_bundle.py "${backend_settings[@]}" --seed "$seed" --data "$data" \
       "$exp/$system" "$exp/$system/bundle.dlglc"
-    $dry_run || echo "The last system, for use with dlg-lc: $exp/$system/bundle.dlglc"
+    $dry_run || echo "The system to use with dlg-lc: $exp/$system/bundle.dlglc"
   fi
 fi
 finish

@@ -4,13 +4,16 @@ A function of this file takes the state dict of one family. CONVERTERS says by w
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from dlglc.encoders import ENCODERS
 from dlglc.encoders.campplus import BLOCKS
+from dlglc.encoders.eres2net import GROUPS
+from dlglc.encoders.resnet import Bottleneck, ResNet34
 from dlglc.errors import RecipeError
 
 SQUEEZE = {"conv1": "down", "conv2": "up"}  # layers of squeeze-excite
@@ -148,24 +151,79 @@ def unit_norm(module: str, dim: int) -> State:
 
 
 def convert_resnet(state: State) -> Converted:
-    """ResNet34 of WeSpeaker, with one embedding layer"""
+    """ResNet of WeSpeaker, with one embedding layer"""
+    deep = "layer1.0.conv3.weight" in state
+    counts = [
+        len([name for name in state if re.fullmatch(rf"layer{k}\.\d+\.conv1\.weight", name)]) for k in range(1, 5)
+    ]
+    kinds = {
+        name: kind
+        for name, kind in ENCODERS.items()
+        if issubclass(kind, ResNet34) and deep == (kind.block is Bottleneck)
+    }
+    # Of another depth, the first entry that differs is named.
+    name = min(kinds, key=lambda name: sum(abs(a - b) for a, b in zip(kinds[name].groups, counts)))
     names = {"conv1": "layers.0", "bn1": "layers.1", "seg_1": "embedding"}
-    parts = {"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4"}
+    parts = {f"{layer}{k}": f"body.{3 * (k - 1) + (layer == 'bn')}" for k in (1, 2, 3) for layer in ("conv", "bn")}
     parts |= {"shortcut.0": "shortcut.0", "shortcut.1": "shortcut.1"}
-    blocks = [f"layer{stage}.{k}" for stage, count in enumerate((3, 4, 6, 3), 1) for k in range(count)]
-    for layer, block in enumerate(blocks, 3):
+    for layer, block in enumerate(blocks_of(kinds[name].groups), 3):
         names |= {f"{block}.{theirs}": f"layers.{layer}.{ours}" for theirs, ours in parts.items()}
     channels = sizes(state, "conv1.weight")[0]
     dim, statistics = sizes(state, "seg_1.weight")
-    settings = {"name": "resnet34", "channels": channels, "embedding_dim": dim}
-    mels = statistics // (2 * channels)  # 2 statistics of 8 C channels with F / 8 bins each
+    settings = {"name": name, "channels": channels, "embedding_dim": dim}
+    # 2 statistics of 8 C maps, times 4 of a bottleneck, with F / 8 bins each
+    mels = statistics // (2 * channels * kinds[name].block.expansion)
     return Converted(settings, mels, names, state)
+
+
+def convert_eres2net(state: State) -> Converted:
+    """ERes2Net of 3D-Speaker or WeSpeaker, with one embedding layer"""
+    second = "layer3_ds.weight" in state
+    fusion = {f"local_att.{k}": f"weigh.{k}" for k in (0, 1, 3, 4)}
+    scale = len([name for name in state if re.fullmatch(r"layer1\.0\.convs\.\d+\.weight", name)])
+    names = {"conv1": "stem.0", "bn1": "stem.1", "seg_1": "embedding"}
+    parts = {"conv1": "first.0", "bn1": "first.1", "conv3": "last.0", "bn3": "last.1"}
+    parts |= {"shortcut.0": "shortcut.0", "shortcut.1": "shortcut.1"}
+    parts |= {
+        f"fuse_models.{k}.{theirs}": f"fusions.{k}.{ours}" for k in range(scale) for theirs, ours in fusion.items()
+    }
+    for block in blocks_of(GROUPS):
+        group, number = int(block[5]) - 1, block.split(".")[1]
+        first = int(f"{block}.conv2_1.weight" in state)  # WeSpeaker names the first of a fused block's groups apart
+        convs = {f"convs.{k}": f"convs.{k + first}.0" for k in range(scale)}
+        convs |= {f"bns.{k}": f"convs.{k + first}.1" for k in range(scale)}
+        if first:
+            convs |= {"conv2_1": "convs.0.0", "bn2_1": "convs.0.1"}
+        names |= {f"{block}.{theirs}": f"groups.{group}.{number}.{ours}" for theirs, ours in {**parts, **convs}.items()}
+    joins = (
+        {"layer3_ds": "fuse34"}
+        if second
+        else {f"layer{k}_downsample": f"fuse_mode{'1234'[: k + 1]}" for k in (1, 2, 3)}
+    )
+    for place, (down, join) in enumerate(joins.items()):
+        names[down] = f"downs.{place}"
+        names |= {f"{join}.{theirs}": f"fusions.{place}.{ours}" for theirs, ours in fusion.items()}
+
+    channels = sizes(state, "conv1.weight")[0]
+    expansion = sizes(state, "layer1.0.conv3.weight")[0] // channels
+    widest = sizes(state, "layer4.1.convs.0.weight")[
+        0
+    ]  # the widest group says the base width best: widths are rounded down
+    dim, statistics = sizes(state, "seg_1.weight")
+    settings = {"name": "eres2netv2" if second else "eres2net", "channels": channels, "embedding_dim": dim}
+    settings |= {"scale": scale, "base_width": -(-64 * widest // (8 * channels)), "expansion": expansion}
+    return Converted(settings, statistics // (2 * channels * expansion), names, state)
+
+
+def blocks_of(groups: Sequence[int]) -> list[str]:
+    """Names of the blocks of a ResNet, there: layer1.0, layer1.1, …"""
+    return [f"layer{group}.{k}" for group, count in enumerate(groups, 1) for k in range(count)]
 
 
 def sizes(state: State, name: str) -> torch.Size:
     """The shape of an entry."""
     if name not in state:
-        raise RecipeError(f"not an encoder of this family: it lacks {name}")
+        raise RecipeError(f"it lacks {name}")
     return state[name].shape
 
 
@@ -174,6 +232,7 @@ Converter = Callable[[State], Converted]
 CONVERTERS: dict[str, Converter] = {
     "xvector.tdnn.linear.weight": convert_campplus,  # before ResNet34, whose entry the front end of CAM++ has too
     "layer1.conv.weight": convert_ecapa,
+    "layer1.0.convs.0.weight": convert_eres2net,  # before ResNet, too
     "layer1.0.conv1.weight": convert_resnet,
     "blocks.1.tdnn1.conv.conv.weight": convert_speechbrain,
 }

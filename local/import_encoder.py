@@ -6,21 +6,26 @@
     CAM++ of WeSpeaker                the same, with projection.     hamming window, int16 samples
     ECAPA-TDNN of WeSpeaker           ECAPA_TDNN_GLOB_c512, _c1024   hamming window, int16 samples
     ECAPA-TDNN of 3D-Speaker          ECAPA_TDNN.py, blocks.         povey window, samples from -1 to 1
-    ResNet34 of WeSpeaker             one embedding layer            hamming window, int16 samples
+    ResNet34, 221, 293 of WeSpeaker   one embedding layer            hamming window, int16 samples
+    ERes2Net, V2 of 3D-Speaker        ERes2Net.py, ERes2NetV2.py     povey window, samples from -1 to 1
+    ERes2Net of WeSpeaker             the same, with conv2_1         hamming window, int16 samples
 
 The family is recognised by the names of the entries, its sizes by their shapes. All families subtract the mean of
 each recording, as this recipe does. 3D-Speaker and WeSpeaker name the entries of CAM++ alike: without the head of a
 training (projection.), the file counts as one of 3D-Speaker. --toolkit says it where you know better, and must be given
-for ECAPA-TDNN of 3D-Speaker: SpeechBrain's own models have the same entries and other features. A model.pt of this
-recipe is checked and copied.
+for ECAPA-TDNN of 3D-Speaker: SpeechBrain's own models have the same entries and other features. ResNets count as
+those of WeSpeaker. A model.pt of this recipe is checked and copied.
 
 Differences to the originals: in ECAPA-TDNN, the standard deviation in the context of the attention divides by the
 number of frames here, and by the number minus one in WeSpeaker (0.25 % for 2 s). An ECAPA-TDNN without batch norm of
 the embedding (emb_bn) gets a batch norm that changes nothing.
 
+An ONNX file of these families is checked and copied. It can be used but not trained. The name of its input says the
+toolkit: feats is WeSpeaker's, feature 3D-Speaker's, waveform this recipe's. Files of sherpa-onnx say it themselves.
+
 Reads   CHECKPOINT, a state dict: campplus_cn_common.bin, avg_model.pt, or model_N.pt of DINO, whose teacher is
         converted. No code in the file is executed.
-Writes  MODEL, a model.pt
+Writes  MODEL, a model.pt; of an ONNX file, MODEL (….onnx) and a .json beside it
 
 Example
     local/import_encoder.py avg_model.pt exp/voxceleb/dino/model.pt && ./run.sh --corpus voxceleb --stage 3
@@ -37,18 +42,15 @@ from dlglc import console
 from dlglc.console import log
 from dlglc.encoders import build_encoder
 from dlglc.encoders.models import load_model, save_model
+from dlglc.encoders.onnx_file import FEATURES, OnnxModel, import_onnx
 from dlglc.errors import RecipeError
 from dlglc.files import load_tensors
 from dlglc.settings import load_settings
 from dlglc.settings.messages import explain
 from dlglc.settings.schema import DinoSettings, EncoderSettings, FbankSettings
-from families import CONVERTERS, Converter, State, convert_campplus, convert_speechbrain
+from families import CONVERTERS, Converter, State, convert_campplus, convert_eres2net, convert_speechbrain
 
 HEADS = ("projection", "projection_head")  # of supervised training and of DINO; the encoder does not need them
-FEATURES = {
-    "3dspeaker": ["window=povey", "full_scale=1"],
-    "wespeaker": ["window=hamming", "full_scale=32768"],
-}
 
 
 def main() -> None:
@@ -60,6 +62,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     args = parser.parse_args()
 
+    if args.checkpoint.suffix == ".onnx":
+        describe_onnx(args.model, import_onnx(args.checkpoint, args.model, args.toolkit))
+        return
     contents = load_tensors(args.checkpoint)
     if isinstance(contents, dict) and {"encoder", "fbank", "state"} <= contents.keys():
         config, fbank, encoder = own_model(args.checkpoint)
@@ -74,6 +79,14 @@ def main() -> None:
     log.info(
         "%s: %s, C = %d, %d dimensions; %s", args.model, config.name, config.channels, config.embedding_dim, features
     )
+
+
+def describe_onnx(path: Path, found: OnnxModel) -> None:
+    """A line in the log on an ONNX file."""
+    encoder, fbank = found.encoder, found.fbank_settings
+    window = f"{fbank.num_mel_bins} mel bins, {fbank.window} window, full scale {fbank.full_scale}"
+    features = "a waveform goes in" if encoder.waveform else window
+    log.info("%s: frozen, %d dimensions; %s", path, encoder.embedding_dim, features)
 
 
 def own_model(path: Path) -> tuple[EncoderSettings, FbankSettings, nn.Module]:
@@ -110,18 +123,22 @@ def convert(contents: dict[str, Any], toolkit: str | None = None) -> tuple[Encod
             "an ECAPA-TDNN with SpeechBrain's names: its entries do not say who trained it. If it is of 3D-Speaker, "
             "pass --toolkit 3dspeaker. SpeechBrain's own models take other features and cannot be used"
         )
-    settings, mels, names, theirs = family(theirs)
+    kind = str(family.__doc__)
+    try:
+        settings, mels, names, theirs = family(theirs)
+    except RecipeError as error:
+        raise RecipeError(f"not {kind}: {error}") from None
     default = load_settings(DinoSettings).encoder.model_dump()
     try:
         config = EncoderSettings.model_validate(default | settings)
     except ValidationError as error:
-        raise RecipeError(f"not {family.__doc__}: {explain(error, EncoderSettings, {})}") from None
+        raise RecipeError(f"not {kind}: {explain(error, EncoderSettings, {})}") from None
     fbank = load_settings(FbankSettings, words=[f"num_mel_bins={mels}", *FEATURES[toolkit]])
     encoder = build_encoder(config, mels)
     their_names = {ours: name for name, ours in names.items()}
     wanted = {rename(entry, their_names): (entry, value) for entry, value in encoder.state_dict().items()}
     if problem := first_difference({name: value for name, (_, value) in wanted.items()}, theirs):
-        raise RecipeError(f"not {family.__doc__}: {problem}")
+        raise RecipeError(f"not {kind} ({config.name}): {problem}")
     encoder.load_state_dict({wanted[name][0]: value for name, value in theirs.items()})
     return config, fbank, encoder
 
@@ -158,18 +175,20 @@ def find_encoder(contents: dict[str, Any]) -> tuple[Converter, State, str]:
                 "%s: %d of %d entries, with the prefix '%s'", converter.__doc__, len(taken), len(contents), prefixes[0]
             )
             state = {name: value for name, value in taken.items() if name.split(".")[0] not in HEADS}
-            return converter, state, toolkit_of(converter, len(state) < len(taken))
+            return converter, state, toolkit_of(converter, taken)
     raise RecipeError(
         f"no encoder of a known family: no single entry ends in {', '.join(CONVERTERS)}; the first entry is "
         f"'{next(iter(contents), 'none')}'"
     )
 
 
-def toolkit_of(converter: Converter, has_head: bool) -> str:
+def toolkit_of(converter: Converter, state: State) -> str:
     """The toolkit that trained an encoder; empty if the entries do not say so."""
     if converter is convert_speechbrain:
         return ""
-    return "3dspeaker" if converter is convert_campplus and not has_head else "wespeaker"
+    if converter is convert_campplus:
+        return "wespeaker" if any(name.split(".")[0] in HEADS for name in state) else "3dspeaker"
+    return "3dspeaker" if converter is convert_eres2net and "layer3.0.conv2_1.weight" not in state else "wespeaker"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 The script reads the headers of a sample of the files, decodes some files, and measures a few updates of the networks.
 The estimate is rough: within a factor of two on an idle machine.
 
-Reads   CORPUS_DIR, a folder for local/prepare_folder.py
+Reads   CORPUS_DIR, a folder for local/prepare_folder.py; MODEL, where an encoder is adapted
 Writes  nothing; the estimate goes to the terminal
 
 Example
@@ -18,11 +18,14 @@ from pathlib import Path
 from dlglc import console
 from dlglc.console import log
 from dlglc.data.folder import find_audio
+from dlglc.encoders.onnx_file import open_encoder
 from dlglc.errors import RecipeError
 from dlglc.provenance import cores
+from dlglc.reports.adaptation_estimate import estimate_adaptation, measure_adaptation
 from dlglc.reports.estimate import estimate, in_words, look_at_files
 from dlglc.settings import add_settings_options, settings_of
 from dlglc.settings.schema import DinoSettings, DlglcSettings, FbankSettings
+from dlglc.training.distributed import Processes
 
 
 def main() -> None:
@@ -30,6 +33,9 @@ def main() -> None:
     add_settings_options(parser, "dino", "dlglc", "fbank", "augment", "cluster", "backend")
     parser.add_argument("--dino-config", dest="config", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of DLG-LC training (default: 3)")
+    parser.add_argument(
+        "--start", type=Path, metavar="MODEL", help="model.pt of the encoder that is adapted (run.sh --from)"
+    )
     parser.add_argument("--nj", default="auto", help="parallel jobs over utterances (default: one per core)")
     parser.add_argument(
         "--cut-above", type=float, default=20.0, help="seconds; longer recordings are cut (default: 20)"
@@ -51,10 +57,15 @@ def main() -> None:
             "  the headers of %d files of the sample cannot be read; stage 1 lists all such files", corpus.unreadable
         )
     jobs = cores() if args.nj == "auto" else int(args.nj)
-    stages = estimate(
-        corpus, settings_of(DinoSettings, args), settings_of(DlglcSettings, args), settings_of(FbankSettings, args),
-        args.rounds, jobs,
-    )  # fmt: skip
+    rounds = settings_of(DlglcSettings, args)
+    if args.start:
+        work = measure_adaptation(open_encoder(args.start), rounds, Processes("auto"))
+        stages = estimate_adaptation(corpus, work, rounds, args.rounds, jobs)
+        if work.kept:
+            log.info("  the output of the frozen parts takes about %.1f GB", work.kept * 3600 * corpus.hours / 1e9)
+    else:
+        dino, fbank = settings_of(DinoSettings, args), settings_of(FbankSettings, args)
+        stages = estimate(corpus, dino, rounds, fbank, args.rounds, jobs)
     for stage, seconds in stages:
         log.info("  %s: about %s", stage, in_words(seconds))
     log.info("  all stages: about %s on this machine", in_words(sum(seconds for _, seconds in stages)))

@@ -39,6 +39,8 @@ if [ -n "$from" ]; then
     checkpoint=data/encoders/$from.pt
     local/fetch_encoder.py "$from" || _refuse "--from $from: no such file, and no encoder of this name"
   fi
+  [[ $from != *.onnx ]] || [ "$rounds" -eq 0 ] ||
+    _refuse "--from $from: an ONNX file gives embeddings, and cannot be trained: add --rounds 0, or give a state dict"
 fi
 [[ $max_hours =~ ^([0-9.]*[0-9])?$ ]] || _refuse "--max-hours takes a number, not '$max_hours'"
 [ -z "$conf" ] || [ -d "$conf" ] || _refuse "--conf $conf: no such folder"
@@ -165,7 +167,7 @@ declare -A workers=([dino]=$_dino_workers [contrastive]=$_dino_workers [dlglc]=$
 
 # The number of last parts behind which frozen parts are cached; 0 = none. Stages 4 to 6 share the cache.
 cached_parts=0 hidden_of_start=()
-if [ -n "$from" ] && [ "$_cache" = True ]; then
+if [ -n "$from" ] && [ "$rounds" -gt 0 ] && [ "$_cache" = True ]; then
   cached_parts=$_trained_parts
   hidden_of_start=(--hidden "$exp/start/train")
 fi
@@ -286,22 +288,34 @@ parts_of() {
 has_truth() { $dry_run || [ -f "$data/train/utt2spk.truth" ]; }
 has_trials() { $dry_run || [ -f "$data/eval/trials" ]; }
 
-# last_model: the last of the scored systems that has a model; nothing if none has.
-last_model() {
-  local system last=
-  for system in "${scored[@]}"; do
-    if [ -f "$exp/$system/model.pt" ] && [ -f "$exp/$system/clusters/utt2cluster" ] || { $dry_run && [ "$system" != mfcc ]; }; then last=$system; fi
-  done
-  echo "$last"
-}
+# last_model: the system to use (steps/choose_system.py); nothing if none is complete.
+last_model() { if $dry_run; then echo "${scored[-1]#mfcc}"; else steps/choose_system.py "$exp" "${scored[@]}"; fi; }
 
 # cutting PART: long recordings of a folder are cut into utterances; those that trials name stay whole.
 cutting() { if [ "$corpus-$1" = folder-train ]; then echo --cut-above=20; else echo --cut-above=0; fi; }
 
+# import_start: the encoder of --from, fetched where it is one of those with a name, as <exp>/start/model.pt.
+import_start() {
+  local kind=pt other=onnx
+  [[ $from != *.onnx ]] || kind=onnx other=pt
+  [ -f "$from" ] || here local/fetch_encoder.py "$from" "$checkpoint"
+  here local/import_encoder.py "$checkpoint" "$exp/start/model.$kind"
+  here rm -f "$exp/start/model.$other"
+}
+# model_of SYSTEM: its encoder. That of --from may be an ONNX file.
+model_of() {
+  if [ "$1" = start ] && [[ $from == *.onnx ]]; then echo "$exp/start/model.onnx"; else echo "$exp/$1/model.pt"; fi
+}
+
 # estimate_times: what the stages will take on this machine, where nobody has published it.
 estimate_times() {
-  [ "$corpus-$from" = folder- ] || return 0
-  here steps/estimate_times.py --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
+  local start=()
+  [ "$corpus" = folder ] || return 0
+  if [ -n "$from" ]; then # a wrong checkpoint is refused here too, before the audio is prepared
+    import_start
+    start=(--start "$(model_of start)")
+  fi
+  here steps/estimate_times.py ${start[@]+"${start[@]}"} --rounds "$rounds" --nj "$nj" --dino-config "$(settings_file dino)" --dlglc-config "$(settings_file dlglc)" \
     --fbank-config "$(settings_file fbank)" --augment-config "$(settings_file augment)" "${_all_words[@]}" "$corpus_dir"
 }
 

@@ -5,6 +5,7 @@ The rooms of the package. A module imports from its own room and from the rooms 
     arrays, errors, precision  the type of arrays; an error with a remedy; where a GPU may round coarsely
     console, files             log and progress; files that are complete or not there at all
     locks                      one process at a time in a folder
+    networks                   ONNX networks
     provenance                 the record of an output: its settings and inputs, its checksum, code and machine
     settings/                  the settings of conf/*.yaml: types, ranges, choices, how they are read
     vectors                    means, lengths and whitening of embeddings

@@ -17,7 +17,8 @@ from .data.fbank import Fbank, encoder_input
 from .data.tables import place_of
 from .encoders.halves import Halves, LastParts
 from .encoders.hidden import HiddenWriter, check_hidden
-from .encoders.models import Model, load_model
+from .encoders.models import Model
+from .encoders.onnx_file import OnnxModel, open_encoder
 from .errors import RecipeError
 from .locks import only_process
 from .provenance import Stamp
@@ -56,7 +57,7 @@ def extract_embeddings(
     """Write one embedding per utterance, unless a finished output is there.
 
     Args:
-        model_path: model.pt.
+        model_path: model.pt, or an ONNX file.
         data_dir: data directory.
         out_dir: where embedding.ark and embedding.scp go.
         batch_frames: most frames in one forward pass.
@@ -67,7 +68,9 @@ def extract_embeddings(
         RecipeError: an utterance is shorter than one frame, by file and line; the hidden frames are not those of this
             encoder.
     """
-    model = load_model(model_path)
+    model = open_encoder(model_path)
+    if hidden and isinstance(model, OnnxModel):
+        raise RecipeError(f"{model_path}: an ONNX file has no parts that could be trained")
     table = data_dir / ("wav.scp" if model.input == "wav" else "feats.scp")
     source = hidden.source if hidden else None
     record = {"hidden": [hidden.trained, str(source)]} if hidden else {}
@@ -82,7 +85,13 @@ def extract_embeddings(
 
 
 def embed(
-    model: Model, data_dir: Path, table: Path, out_dir: Path, batch_frames: int, device: str, hidden: Hidden | None
+    model: Model | OnnxModel,
+    data_dir: Path,
+    table: Path,
+    out_dir: Path,
+    batch_frames: int,
+    device: str,
+    hidden: Hidden | None,
 ) -> tuple[Sequence[str], Array]:
     """Ids and (N, D) embeddings of the utterances of a data directory, as extract_embeddings writes them.
 
@@ -99,6 +108,8 @@ def embed(
         raise RecipeError(f"{place_of(table, int(short[0]), utt)}: {utt}: too short for one frame: take the line out")
 
     def features(x: torch.Tensor) -> torch.Tensor:
+        if isinstance(model, OnnxModel) and model.encoder.waveform:
+            return x
         return encoder_input(x, fbank if model.input == "wav" else None)
 
     def run_all(utterances: Utterances, run: Callable[[torch.Tensor, list[str]], torch.Tensor]) -> Array:

@@ -208,9 +208,12 @@ def _why_refused(said: str) -> str:
         )
     if "TorchScript" in said:
         return "this is a TorchScript program, not weights: a state dict is needed"
+    reason = said.split(". ")[0][:200]
+    if not re.search("[a-z]{3}", reason):  # of an empty file and of a text torch says nothing, or a number
+        reason = "it is empty or holds something else"
     return (
-        f"not a model file of this recipe, or damaged: {said.split('. ')[0][:200]}: take another copy, or remove it "
-        "and run the stage that writes it"
+        f"not a model file of this recipe, or damaged: {reason}: take another copy, or remove it and run the stage "
+        "that writes it"
     )
 
 

@@ -4,9 +4,13 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
+from dlglc.bundles.export import export_onnx
+from dlglc.data.arks import read_embeddings
+from dlglc.encoders.models import load_model
 from dlglc.files import load_tensors
 from support.chain import run
 
@@ -44,6 +48,39 @@ def test_an_encoder_is_adapted_and_scored(copied):
     assert (exp / "start/train/hidden.scp").exists()
     again = run(copied, "--stage", "3", "--stop-stage", "5", *WORDS, *SMALL)
     assert "exp/adapted/round1/model.pt is finished with these settings: reused" in again.stdout + again.stderr
+
+
+def test_a_training_that_harms_leaves_the_start_and_every_page_says_so(copied):
+    harm = ["--set", "dlglc.optimiser.lr=3.0", "--set", "dlglc.adapt.patience=1"]
+    done = run(copied, "--stage", "3", *WORDS, *SMALL, *harm)
+    exp = copied / "exp/adapted"
+    start, after = (load_tensors(exp / f"{name}/model.pt")["state"] for name in ("start", "round1"))
+    assert all(torch.equal(value, after[name]) for name, value in start.items())
+    (line,) = (json.loads(text) for text in (exp / "round1/metrics.jsonl").read_text().splitlines())  # of three epochs
+    assert line["held_out_eer"] > line["held_out_start"]
+    assert "no epoch has a lower error rate than the start" in done.stdout
+    assert "**round1 changes nothing.** The model is the start, unchanged" in (exp / "RESULTS.md").read_text()
+    assert "The model is the start, unchanged" in (exp / "report.html").read_text()
+    assert "round1: The model is the start" in " ".join(
+        run(copied, "--diagnose", "--exp", "exp/adapted").stdout.split()
+    )
+
+
+def test_an_onnx_file_gives_embeddings_clusters_and_scores(copied):
+    (copied / "their.onnx").write_bytes(export_onnx(load_model(copied / "exp/mini/dino/model.pt")))
+    words = ["--from", "their.onnx", "--exp", "exp/frozen", "--nj", "2", "--set", "cluster.num_clusters=8"]
+    refused = run(copied, "--stage", "3", *words, "--rounds", "1", check=False)
+    assert "an ONNX file gives embeddings, and cannot be trained: add --rounds 0" in refused.stderr
+    run(copied, "--stage", "3", *words, "--rounds", "0")
+    exp = copied / "exp/frozen"
+    rates = {r["backend"]: r["eer"] for r in json.loads((exp / "results.json").read_text()) if r["system"] == "start"}
+    assert {"raw", "cosine", "asnorm", "plda"} <= set(rates)
+    found, expected = (
+        read_embeddings(path / "eval/embedding.scp")[1] for path in (exp / "start", copied / "exp/mini/dino")
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+    assert not (exp / "start/model.pt").exists()
+    assert run(copied, *words, "--rounds", "0", "--status").returncode == 0
 
 
 def test_all_parts_are_trained_where_nothing_is_kept(copied):

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from dlglc.bundles.export import export_onnx
 from dlglc.data.arks import read_embeddings
 from dlglc.data.audio import Recordings
 from dlglc.encoders import build_encoder
-from dlglc.encoders.models import save_model
+from dlglc.encoders.models import load_model, save_model
+from dlglc.encoders.onnx_file import import_onnx
 from dlglc.errors import RecipeError
-from dlglc.extraction import equal_lengths, extract_embeddings
+from dlglc.extraction import Hidden, equal_lengths, extract_embeddings
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DinoSettings, FbankSettings
 
@@ -89,3 +91,19 @@ def test_groups_are_of_equal_length_and_bounded():
         assert len(set(lengths[rows])) == 1
         assert len(rows) * lengths[rows[0]] <= 30
     assert all(len(rows) == 1 for rows in equal_lengths(lengths, 5))  # one utterance at least
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_an_onnx_file_gives_the_same_embeddings(model, tiny, tmp_path):
+    path, _ = model("wav")
+    extract_embeddings(path, tiny / "train", tmp_path / "torch", 1000, "cpu")
+    (tmp_path / "own.onnx").write_bytes(export_onnx(load_model(path)))
+    import_onnx(tmp_path / "own.onnx", tmp_path / "model.onnx", None)
+    extract_embeddings(tmp_path / "model.onnx", tiny / "train", tmp_path / "onnx", 1000, "cpu")
+    (ids, matrix), (others, expected) = (
+        read_embeddings(tmp_path / kind / "embedding.scp") for kind in ("onnx", "torch")
+    )
+    assert ids == others
+    np.testing.assert_allclose(matrix, expected, atol=1e-4)
+    with pytest.raises(RecipeError, match=r"model\.onnx: an ONNX file has no parts"):
+        extract_embeddings(tmp_path / "model.onnx", tiny / "train", tmp_path / "x", 1000, "cpu", Hidden(1, None))

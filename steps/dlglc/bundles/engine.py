@@ -1,25 +1,12 @@
 """The networks of a bundle, run by onnxruntime on the CPU."""
 
-import os
-from typing import Any
-
 import numpy as np
 
 from ..arrays import Array
+from ..networks import open_network
 
 FRAME, CONTEXT = 512, 64  # samples at 16 kHz of a frame of the detector, and of the one before that it looks at
 BLOCK = 512  # frames of one call
-
-
-def open_network(content: bytes) -> Any:
-    """A network of onnxruntime. It takes as many threads as OMP_NUM_THREADS says, else one for each core."""
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
-    options.log_severity_level = 3  # errors only
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 class EncoderEngine:

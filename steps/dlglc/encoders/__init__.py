@@ -9,9 +9,18 @@ from ..settings.schema import EncoderSettings
 from .base import Encoder
 from .campplus import CamPlusPlus
 from .ecapa_tdnn import EcapaTdnn
-from .resnet34 import ResNet34
+from .eres2net import ERes2Net, ERes2NetV2
+from .resnet import ResNet34, ResNet221, ResNet293
 
-ENCODERS: dict[str, type[Encoder]] = {"ecapa_tdnn": EcapaTdnn, "resnet34": ResNet34, "campplus": CamPlusPlus}
+ENCODERS: dict[str, type[Encoder]] = {
+    "ecapa_tdnn": EcapaTdnn,
+    "resnet34": ResNet34,
+    "campplus": CamPlusPlus,
+    "resnet221": ResNet221,
+    "resnet293": ResNet293,
+    "eres2net": ERes2Net,
+    "eres2netv2": ERes2NetV2,
+}
 
 
 def build_encoder(settings: EncoderSettings, num_mel_bins: int) -> Encoder:

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .base import Encoder, Part
-from .resnet34 import BasicBlock, statistics
+from .resnet import BasicBlock, statistics
 
 SEGMENT = 100  # frames of a segment; its mean is part of the context of its frames
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers and dilation (table 1 of the paper)

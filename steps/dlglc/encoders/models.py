@@ -15,7 +15,8 @@ from ..settings.schema import EncoderSettings, FbankSettings
 from . import build_encoder
 from .base import Encoder
 
-OLDER_FBANK, OLDER_ENCODER = {"full_scale": 32768}, {"speechbrain": False}  # what models of version 0.2 do not say
+OLDER_FBANK = {"full_scale": 32768}  # what models of version 0.2 do not say, and of 0.3
+OLDER_ENCODER = {"speechbrain": False, "base_width": 26, "expansion": 2}
 
 
 class Model(NamedTuple):

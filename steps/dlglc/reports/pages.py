@@ -15,7 +15,7 @@ from .conditions import describe_conditions, trial_lists
 from .markdown import markdown_table
 from .plots import DINO_FIGURES, plot_dino, plot_rounds
 from .records import describe_origin, read_experiment, read_json, read_lines, systems_of
-from .tables import describe_data, left_out, results_table, training_section, trial_list
+from .tables import describe_data, kept_starts, left_out, results_table, training_section, trial_list
 from .unlabelled import unlabelled_section
 
 
@@ -51,6 +51,7 @@ def experiment_page(exp_dir: Path, data: Path | None, clips: int = 12) -> str:
         f"# Results of {exp_dir}",
         describe_origin() + describe_data(data),
         *(results if scored else []),
+        *kept_starts(exp_dir),
         *unlabelled,
         *(section for directory in systems_of(exp_dir) for section in training_section(directory)),
     ]

@@ -76,8 +76,8 @@ def of_training(system: Path, settings: dict[str, Any], stage: int) -> State:
     record = read_record(system / "stamp.json")
     model, checkpoint = system / "model.pt", system / "checkpoint.pt"
     if record is None:
-        state = "done" if model.exists() else "waiting"
-        return State(stage, system.name, state, "not trained here, but put there" if model.exists() else "")
+        put = model.exists() or model.with_suffix(".onnx").exists()
+        return State(stage, system.name, *(("done", "not trained here, but put there") if put else ("waiting", "")))
     changed = changed_inputs(system / "stamp.json") + changed_settings(record, settings, system.name)
     changed += [reason for name in record["inputs"] for reason in reasons(Path(name))]
     if changed:

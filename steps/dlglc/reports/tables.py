@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from .choice import describe_choice, unchanged_rounds
 from .conditions import MIXED, UNKNOWN, TrialList
 from .markdown import markdown_table, record_table
 from .records import read_lines, stale_scores
@@ -59,6 +60,11 @@ def left_out(exp_dir: Path) -> list[str]:
     ]
 
 
+def kept_starts(exp_dir: Path) -> list[str]:
+    """The rounds that kept the encoder that they started from; empty if there are none."""
+    return [f"**{name} changes nothing.** {sentence}" for name, sentence in unchanged_rounds(exp_dir).items()]
+
+
 def training_section(directory: Path) -> list[str]:
     """The section of a trained system: figures of each epoch, precision of the gate (of a round), configuration.
 
@@ -69,6 +75,9 @@ def training_section(directory: Path) -> list[str]:
         return []
     keys = [k for k in lines[0] if not k.startswith("mixture") and k not in ("data_wait", "lr")]
     parts = [f"## {directory.name}", record_table(lines, keys)]
+    choice = describe_choice(lines)
+    if choice:
+        parts.append(choice)
     gate = read_lines(directory / "gate_quality.jsonl")
     if gate:
         parts += [

@@ -4,6 +4,7 @@ A share of the clusters is not trained on. After each epoch, short crops of thei
 were found with whole utterances, so their labels are more often right than the decision on two short crops.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..vectors import unit_length
 
 BATCH = 32  # utterances that are embedded together
 MOST = 1000  # utterances; more would make millions of trials
+WORST = 100.0  # percent: the error rate of embeddings that are not finite
 
 
 class Split(NamedTuple):
@@ -59,6 +61,17 @@ def split_clusters(labels: Array, share: float, seed: int) -> Split:
     return Split(np.flatnonzero(~held), classes.astype(np.int64), trained, np.flatnonzero(held))
 
 
+def chosen_epoch(start: float, epochs: Sequence[float]) -> int:
+    """The epoch whose encoder is kept, from 1; 0 = the start. It is the first one with the lowest error rate.
+
+    Args:
+        start: error rate of the start on held-out clusters.
+        epochs: error rates after each epoch.
+    """
+    found = [start, *epochs]
+    return found.index(min(found))
+
+
 class HeldOut:
     """The error rate on crops of held-out clusters.
 
@@ -90,7 +103,10 @@ class HeldOut:
 
     @torch.no_grad()
     def error_rate(self, network: nn.Module, device: torch.device) -> float:
-        """EER in percent of the cosines of crops, less their mean. The network is left in the mode that it was in."""
+        """EER in percent of the cosines of crops, less their mean; WORST if an embedding is not finite.
+
+        The network is left in the mode that it was in.
+        """
         halves: list[list[torch.Tensor]] = [[], []]
         with evaluating(network):
             for start in range(0, len(self.rows), BATCH):
@@ -99,7 +115,10 @@ class HeldOut:
                 for half, part in zip(halves, network(self.views(batch, 0, augmented=False)).float().cpu().chunk(2)):
                     half.append(part)
         first, second = (torch.cat(half).numpy() for half in halves)
+        if not (np.isfinite(first).all() and np.isfinite(second).all()):
+            return WORST
         mean = (first.mean(0) + second.mean(0)) / 2
         scores = (unit_length(first, mean) @ unit_length(second, mean).T)[self.pairs]
         curve = roc(scores, self.target)
-        return 100 * equal_error_rate(*rates(*curve.counts()))
+        # With three decimals metrics.jsonl holds it as it is, so that reports see the same lowest epoch.
+        return round(100 * equal_error_rate(*rates(*curve.counts())), 3)

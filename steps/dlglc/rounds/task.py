@@ -218,6 +218,9 @@ class DlgLc(Task):
         sign = self.adaptation.measure(self.processes.device)
         return {"gate": self.gate.how, "threshold": threshold, **mixture, **shares, **sign}
 
+    def finished(self) -> bool:
+        return self.adaptation.finished()
+
     def histograms(self, epoch: int) -> dict[str, Array]:
         """ln(loss) of all labels, and of those that were kept, corrected and dropped; empty without a record."""
         file = record_file(self.gate_dir, epoch + 1)
@@ -230,8 +233,7 @@ class DlgLc(Task):
     def final_state(self) -> dict[str, torch.Tensor]:
         """The encoder with the best sign, or the mean of the encoders of the last average_epochs epochs."""
         if self.adaptation.best:
-            log.info("held-out clusters: the weights with the error rate %.4g %% are kept", self.adaptation.lowest)
-            return self.adaptation.best
+            return self.adaptation.choose()
         return self.mean.average(self.encoder.state_dict())
 
     def state(self) -> dict[str, Any]:

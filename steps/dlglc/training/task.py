@@ -60,6 +60,10 @@ class Task:
         """Further figures for the epoch's line of metrics.jsonl."""
         return {}
 
+    def finished(self) -> bool:
+        """True if no further epoch is wanted. It follows from state(): a resumed run asks again."""
+        return False
+
     def histograms(self, epoch: int) -> dict[str, Array]:
         """Values of an epoch (from 0) whose distributions TensorBoard shows, by name. Called after end_epoch."""
         return {}

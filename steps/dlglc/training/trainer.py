@@ -81,6 +81,11 @@ class Trainer:
         self.resume()
         metrics, events = Metrics(self.out_dir, self.position.epoch), None
         for epoch in range(self.position.epoch, self.settings.epochs):
+            if self.position.step == 0 and self.processes.maximum(int(self.task.finished())):
+                log.info(
+                    "the training ends after %d of %d epochs: it no longer gets better", epoch, self.settings.epochs
+                )
+                break
             first_step = self.position.step
             self.clock.begin_epoch()
             self.task.begin_epoch(epoch)

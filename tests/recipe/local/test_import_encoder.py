@@ -170,7 +170,7 @@ def test_resnet34():
         (
             ecapa(True),
             {"pool.linear1.weight": torch.ones(ATTENTION, AGGREGATE, 1)},
-            "not ECAPA-TDNN of WeSpeaker: ",
+            r"not ECAPA-TDNN of WeSpeaker( \(ecapa_tdnn\))?: ",
         ),
         (resnet(), {"seg_2.weight": torch.ones(D, D)}, "also has seg_2.weight"),
         (resnet(), {"layer4.2.bn2.weight": None}, "lacks layer4.2.bn2.weight"),

@@ -8,7 +8,15 @@ from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DinoSettings
 
-SMALL = {"ecapa_tdnn": 16, "resnet34": 4, "campplus": 16}
+SMALL = {
+    "ecapa_tdnn": 16,
+    "resnet34": 4,
+    "campplus": 16,
+    "resnet221": 2,
+    "resnet293": 2,
+    "eres2net": 4,
+    "eres2netv2": 4,
+}
 
 
 def encoder_settings(*words, path=None):
@@ -31,6 +39,21 @@ def test_parameters_are_as_many_as_published(root, variant, millions):
     encoder = build_encoder(settings, 80)
     assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(millions, abs=0.008)
     assert encoder.embedding_dim == settings.embedding_dim
+
+
+@pytest.mark.parametrize(
+    ("words", "millions"),
+    # WeSpeaker's README: ResNet221 23.79, ResNet293 28.62. Comments in 3D-Speaker's code: ERes2Net 6.61, V2 17.86.
+    [
+        ("name=resnet221 channels=32 embedding_dim=256", 23.79),
+        ("name=resnet293 channels=32 embedding_dim=256", 28.62),
+        ("name=eres2net channels=32 base_width=32 scale=2", 6.61),
+        ("name=eres2netv2 channels=64 base_width=26 scale=2", 17.86),
+    ],
+)
+def test_import_families_have_as_many_parameters_as_published(words, millions):
+    encoder = build_encoder(encoder_settings(*words.split()), 80)
+    assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(millions, abs=0.008)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -60,7 +83,10 @@ def test_half_precision_is_near(name):
     torch.testing.assert_close(half.float(), model(feats), rtol=0.1, atol=0.1)
 
 
-@pytest.mark.parametrize(("name", "channels"), [("resnet34", 512), ("campplus", 15), ("ecapa_tdnn", 20)])
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("resnet34", 512), ("campplus", 15), ("ecapa_tdnn", 20), ("resnet221", 129), ("eres2net", 129), ("eres2netv2", 2)],
+)
 def test_channels_meant_for_another_encoder_are_refused(name, channels):
     with pytest.raises(RecipeError, match=rf"encoder\.channels: .*{channels}"):
         encoder_settings(f"name={name}", f"channels={channels}", "embedding_dim=8", "scale=8")

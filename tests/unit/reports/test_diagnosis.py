@@ -53,7 +53,7 @@ def change(path, epochs=None, **figures):
 def test_a_healthy_experiment(world):
     diagnosis = diagnose(*world)
     assert diagnosis.found == []
-    assert len(diagnosis.checked) == 6
+    assert len(diagnosis.checked) == 7
     assert diagnosis.unchecked == ["clusters that change with the seed (assessed without labels only)"]
 
 
@@ -66,7 +66,7 @@ def test_without_truth_and_trials_the_rest_is_checked(tmp_path):
 def test_nothing_to_look_at(tmp_path):
     diagnosis = diagnose(tmp_path, None)
     assert diagnosis.found == diagnosis.checked == []
-    assert len(diagnosis.unchecked) == 7
+    assert len(diagnosis.unchecked) == 8
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,13 @@ def test_a_gate_that_does_nothing(world, kept, gate, words):
     change(world[0] / "round1/metrics.jsonl", epochs=(2, 3, 4), kept=kept, gate=gate)
     (found,) = problems(world)
     assert found.startswith(f"round1: {words}")
+
+
+def test_a_round_that_kept_the_start(world):
+    change(world[0] / "round1/metrics.jsonl", held_out_start=3.0, held_out_eer=3.5)
+    change(world[0] / "round2/metrics.jsonl", held_out_start=3.0, held_out_eer=2.5)
+    (found,) = problems(world)
+    assert found.startswith("round1: The model is the start, unchanged: the error rate on held-out clusters is 3.00 %")
 
 
 def test_a_gate_that_was_not_asked_for_is_not_missed(world):

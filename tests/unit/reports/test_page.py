@@ -6,6 +6,7 @@ tests/recipe/test_report_page.py looks at it in a browser.
 import base64
 import hashlib
 import html
+import json
 import os
 import re
 
@@ -23,7 +24,7 @@ from dlglc.reports.page.maps import lay_out, take_sample
 from dlglc.reports.page.outcome import outcome_section, steps_of, variants
 from dlglc.reports.page.page import render
 from dlglc.reports.page.scores import det_row, read_scored, thinned
-from dlglc.reports.page.trainings import describe
+from dlglc.reports.page.trainings import describe, trainings_section
 from dlglc.reports.pages import experiment_page
 from dlglc.reports.records import read_experiment
 from dlglc.reports.staleness import reasons
@@ -244,6 +245,17 @@ def test_settings_that_differ_and_trainings(world):
     assert ["dino.epochs", "4", "150", "dino"] in rows
     assert training_row(world[0] / "dino") == ["dino", "7", "4", "2.0", "50", "10", "git abc · a machine"]
     assert training_row(world[0] / "untrained") == []
+
+
+def test_rates_on_held_out_clusters_begin_with_the_start(world):
+    assert all("held-out" not in block.title for row in trainings_section(world[0]).blocks for block in row.figures)
+    path = world[0] / "round1/metrics.jsonl"
+    lines = [json.loads(line) | {"held_out_start": 3.5, "held_out_eer": 2.5} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    *_, row, text = trainings_section(world[0]).blocks
+    (figure,) = row.figures
+    assert figure.table.rows == [["0", "3.500"], *([str(k), "2.500"] for k in range(1, len(lines) + 1))]
+    assert text.text.startswith("round1: The model is that of epoch 1: ")
 
 
 def test_lines_in_words():

@@ -111,8 +111,9 @@ def test_a_model_that_was_put_there_is_done(tmp_path):
     assert states((tmp_path / "exp", tmp_path / "data"), systems=["dino"])["dino"] == (3, "done")
 
 
-def test_an_imported_encoder_is_of_stage_3(tmp_path):
-    write(tmp_path / "exp/start/model.pt", "weights")
+@pytest.mark.parametrize("name", ["model.pt", "model.onnx"])
+def test_an_imported_encoder_is_of_stage_3(tmp_path, name):
+    write(tmp_path / "exp/start" / name, "weights")
     found = states((tmp_path / "exp", tmp_path / "data"), systems=("start", "round1"))
     assert (found["start"], found["clusters of start"]) == ((3, "done"), (4, "waiting"))
 

@@ -7,7 +7,7 @@ import pytest
 from dlglc.provenance import Stamp
 from dlglc.reports.conditions import ACROSS, MIXED, WITHIN, TrialList
 from dlglc.reports.staleness import reasons
-from dlglc.reports.tables import describe_data, left_out, results_table, training_section, trial_list
+from dlglc.reports.tables import describe_data, kept_starts, left_out, results_table, training_section, trial_list
 from dlglc.scoring.trials import stamp_of_scores
 from dlglc.settings import load_settings, save_settings
 from dlglc.settings.schema import DlglcSettings
@@ -72,6 +72,17 @@ def test_a_round_has_the_precision_of_its_gate(trained):
     parts = training_section(trained)
     assert len(parts) == 5
     assert parts[3].splitlines()[-1] == "| 1 | 1 | 0.75 |"
+
+
+def test_the_choice_of_an_epoch_is_said(trained):
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    for held_out, words in ((2.0, "The model is that of epoch 1: "), (4.0, "The model is the start, unchanged: ")):
+        found = [line | {"held_out_start": 3.0, "held_out_eer": held_out} for line in lines]
+        (trained / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
+        assert training_section(trained)[2].startswith(words)
+        said = kept_starts(trained.parent)
+        assert len(said) == (held_out > 3)
+    assert said[0].startswith("**round1 changes nothing.** The model is the start, unchanged")
 
 
 def test_a_system_that_was_not_trained_has_no_section(tmp_path):

@@ -82,9 +82,46 @@ def test_the_epoch_with_the_lowest_error_rate_is_kept(caplog):
     for value in (1.0, 2.0):
         torch.nn.init.constant_(found.encoder.embedding.bias, value)
         found.measure(cpu)
-    assert found.lowest == 4.0
-    assert found.best["embedding.bias"].eq(1.0).all()
     again = adaptation(held_out=Signs())
     again.load_state(found.state())
-    assert again.lowest == 4.0
-    assert again.best["embedding.bias"].eq(1.0).all()
+    for one in (found, again):
+        with caplog.at_level("INFO"):
+            assert one.choose()["embedding.bias"].eq(1.0).all()
+        assert "the model is that of epoch 1, with the error rate 4 % (start: 5 %)" in caplog.text
+        caplog.clear()
+
+
+@pytest.mark.parametrize("after", [(5.0, 6.0), (7.0, 100.0)])
+def test_a_training_that_makes_nothing_better_leaves_the_start(after, caplog):
+    found = adaptation(held_out=Signs(5.0, *after))
+    cpu = torch.device("cpu")
+    before = {name: value.clone() for name, value in found.encoder.state_dict().items()}
+    found.measure_start(cpu)
+    for _ in after:
+        torch.nn.init.constant_(found.encoder.embedding.bias, 3.0)
+        assert found.measure(cpu)["held_out_start"] == 5.0
+    chosen = found.choose()
+    assert all(torch.equal(chosen[name], value) for name, value in before.items())
+    words = f"no epoch has a lower error rate than the start (5 %; lowest after training {min(after):g} %)"
+    assert words in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("patience", "signs", "finished"),
+    [
+        (0, (5.0, 6.0, 7.0), [False, False, False]),
+        (1, (5.0, 6.0, 4.0), [False, True, False]),
+        (1, (5.0, 5.0), [False, True]),
+        (2, (5.0, 4.0, 6.0, 4.5, 3.0), [False, False, False, True, False]),
+    ],
+)
+def test_it_ends_after_epochs_that_make_nothing_better(patience, signs, finished):
+    found = adaptation("held_out=0.1", f"patience={patience}", held_out=Signs(*signs))
+    assert not found.finished()
+    for expected in finished:
+        found.measure(torch.device("cpu"))
+        assert found.finished() == expected
+    again = adaptation("held_out=0.1", f"patience={patience}", held_out=Signs())
+    again.load_state(found.state())
+    assert again.finished() == finished[-1]

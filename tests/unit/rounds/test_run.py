@@ -145,10 +145,14 @@ def test_held_out_clusters_are_not_trained_on_and_choose_the_epoch(start, tmp_pa
 
 
 def test_a_training_that_harms_leaves_the_start(start, tmp_path):
-    words = ["adapt.held_out=0.5", "gate.mode=none", "correction.mode=none", "optimiser.lr=50", "optimiser.name=sgd"]
-    start("plain")
-    before = weights(load_model(tmp_path / "model.pt"))
-    after = weights(start("harm", *words))
+    words = ["gate.mode=none", "correction.mode=none", "optimiser.scale_batch=0"]
+    start("good", *words, "epochs=6", "optimiser.name=adamw", "optimiser.lr=3e-3", "classifier=random")
+    (tmp_path / "good/model.pt").replace(tmp_path / "model.pt")
+    before = load_model(tmp_path / "model.pt").encoder.state_dict()
+    harm = ["adapt.held_out=0.5", "adapt.patience=2", "epochs=4", "optimiser.lr=0.3"]
+    after = start("harm", *words, *harm).encoder.state_dict()
     lines = [json.loads(line) for line in (tmp_path / "harm/metrics.jsonl").read_text().splitlines()]
-    lowest = load_tensors(tmp_path / "harm/checkpoint.pt")["task"]["adaptation"]["lowest"]
-    assert torch.equal(before, after) == (lowest < min(line["held_out_eer"] for line in lines))
+    assert [line["held_out_eer"] > line["held_out_start"] for line in lines] == [True, True]  # of four epochs
+    assert all(torch.equal(value, before[name]) for name, value in after.items())
+    signs = load_tensors(tmp_path / "harm/checkpoint.pt")["task"]["adaptation"]["signs"]
+    assert signs == [lines[0]["held_out_start"], *(line["held_out_eer"] for line in lines)]

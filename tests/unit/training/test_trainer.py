@@ -75,6 +75,36 @@ def test_a_finished_run_has_nothing_to_do(crops, tmp_path):
     assert (tmp_path / "out/metrics.jsonl").read_text() == before
 
 
+class Short(Noisy):
+    """A task that wants no third epoch."""
+
+    ended = 0
+
+    def end_epoch(self, epoch):
+        self.ended = epoch + 1
+        return {}
+
+    def finished(self):
+        return self.ended >= 2
+
+    def state(self):
+        return {"ended": self.ended}
+
+    def load_state(self, state):
+        self.ended = state["ended"]
+
+
+def test_a_task_may_end_before_its_last_epoch_also_if_it_is_resumed_there(crops, tmp_path, caplog):
+    task, again = Short(), Short()
+    with caplog.at_level("INFO"):
+        start(crops, tmp_path / "out", task)
+    assert len(task.seen) == 6
+    assert "ends after 2 of 3 epochs: it no longer gets better" in caplog.text
+    start(crops, tmp_path / "out", again)
+    assert again.seen == []
+    assert [line["epoch"] for line in figures(tmp_path / "out")] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("step", "words"), [(0, "the loss is nan in epoch 1, step 1"), (4, "not finite after epoch 2")]
 )

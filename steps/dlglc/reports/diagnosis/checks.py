@@ -7,11 +7,12 @@ from typing import NamedTuple
 from .clusters import check_sessions, check_sizes, check_stability
 from .experiment import Experiment, Finding
 from .rates import check_error_rates, check_rounds
-from .trainings import check_collapse, check_gates
+from .trainings import check_collapse, check_gates, check_held_out
 
 CHECKS: dict[str, Callable[[Experiment], list[Finding] | str]] = {
     "collapse": check_collapse,
     "gates": check_gates,
+    "rounds that change nothing": check_held_out,
     "error rates": check_error_rates,
     "rounds that get worse": check_rounds,
     "sizes of clusters": check_sizes,

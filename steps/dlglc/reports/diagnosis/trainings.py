@@ -10,6 +10,7 @@ from ...data.arks import read_some
 from ...dino.health import collapse
 from ...errors import RecipeError
 from ...vectors import unit_length
+from ..choice import describe_choice, kept_epoch
 from .experiment import Experiment, Finding, percent
 
 SAME = 0.1  # deviation of embeddings under which they are nearly the same, as dino.health.collapse has it
@@ -62,6 +63,17 @@ def check_gates(experiment: Experiment) -> list[Finding] | str:
             looked = True
             found += gate_findings(system.name, gate["mode"], gated[-3:])
     return found if looked else "no round with a gate"
+
+
+def check_held_out(experiment: Experiment) -> list[Finding] | str:
+    """Rounds that kept the start, because no epoch made the error rate on held-out clusters lower."""
+    unchanged = [system for system in experiment.rounds if kept_epoch(experiment.lines[system]) == 0]
+    remedy = (
+        "lower dlglc.optimiser.lr, or train fewer parts (dlglc.adapt.trained_parts). If the start is as good as the "
+        "clusters, there is nothing to gain: use it"
+    )
+    found = [Finding(system.name, describe_choice(experiment.lines[system]), remedy) for system in unchanged]
+    return found if experiment.rounds else "no rounds"
 
 
 def gate_findings(system: str, mode: str, last: list[dict[str, Any]]) -> list[Finding]:

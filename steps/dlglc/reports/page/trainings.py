@@ -8,9 +8,10 @@ import numpy as np
 import yaml
 
 from ...arrays import Array
+from ..choice import describe_choice
 from ..records import read_lines, systems_of
 from ..unlabelled import cell
-from .blocks import Block, Figure, Row, Section, Table
+from .blocks import Block, Figure, Row, Section, Table, Text
 from .drawing import curves
 
 Lines = list[dict[str, Any]]
@@ -21,6 +22,8 @@ NOTES = {
     "embedding_std": "Standard deviation of unit-length embeddings times the square root of their dimension. It is "
     "near 1 in a healthy run. Near 0 all embeddings are the same: a collapse.",
     "batch_entropy": "Entropy of a batch's mean output. Near 0 all outputs are on one prototype: a collapse.",
+    "held_out_eer": "Error rate on crops of clusters that are not trained on. Epoch 0 is the start. The model is that "
+    "of the lowest point.",
     "accuracy": "Share of the crops for which the model predicts the pseudo label.",
 }
 
@@ -38,7 +41,18 @@ def trainings_section(exp_dir: Path) -> Section:
         loss = together("loss", rounds, "Loss of the rounds by epoch", "loss, nats")
         accuracy = together("accuracy", rounds, "Pseudo labels that the model predicts", "share")
         blocks.append(Row([loss, accuracy]))
+    held_out = {name: with_start(found) for name, found in rounds.items() if "held_out_start" in found[0]}
+    if held_out:
+        title = "Error rate on held-out clusters"
+        blocks.append(Row([together("held_out_eer", held_out, title, "%")]))
+        blocks += [Text(f"{name}: {describe_choice(rounds[name])}") for name in held_out]
     return Section("trainings", "Trainings by epoch", blocks)
+
+
+def with_start(lines: Lines) -> Lines:
+    """The error rates on held-out clusters by epoch, the start as epoch 0."""
+    start = lines[0]["held_out_start"]
+    return [{"epoch": 0, "held_out_eer": start}, *lines]
 
 
 def dino_figures(system: Path, lines: Lines) -> list[Figure]:
@@ -91,9 +105,10 @@ def together(key: str, rounds: dict[str, Lines], title: str, unit: str) -> Figur
         for name, lines in rounds.items()
     }
     last = max(len(lines) for lines in rounds.values())
+    first = next(iter(rounds.values()))[0]["epoch"]
     rows = [
-        [str(epoch + 1), *(cell(lines[epoch][key], 3) if epoch < len(lines) else "–" for lines in rounds.values())]
-        for epoch in range(last)
+        [str(first + k), *(cell(lines[k][key], 3) if k < len(lines) else "–" for lines in rounds.values())]
+        for k in range(last)
     ]
     svg = curves(f"rounds-{key}", drawn, "epoch", unit)
     return Figure(

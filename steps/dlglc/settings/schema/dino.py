@@ -22,7 +22,7 @@ from .training import TrainingSettings
 class EncoderSettings(Section):
     """The section `encoder` of conf/dino.yaml, and what model.pt says of its encoder."""
 
-    name: Literal["ecapa_tdnn", "resnet34", "campplus"]
+    name: Literal["ecapa_tdnn", "resnet34", "campplus", "resnet221", "resnet293", "eres2net", "eres2netv2"]
     channels: Count
     embedding_dim: Count
     aggregate: CountOrNone
@@ -30,6 +30,8 @@ class EncoderSettings(Section):
     attention: Count
     stride: Annotated[int, Field(ge=1, le=8)]
     speechbrain: bool
+    base_width: Annotated[int, Field(ge=1, le=64)]
+    expansion: Annotated[int, Field(ge=1, le=8)]
 
     @model_validator(mode="after")
     def _check(self) -> "EncoderSettings":
@@ -39,8 +41,16 @@ class EncoderSettings(Section):
             raise Clash("channels", reason, "scale", "name")
         if self.name == "campplus" and channels % 2:
             raise Clash("channels", f"{channels} is odd, and CAM++ halves its channels: 128 in the paper", "name")
-        if self.name == "resnet34" and channels > 128:
-            raise Clash("channels", f"{channels} is too wide for ResNet34: 128 at most, 32 in the literature", "name")
+        if self.name.startswith(("resnet", "eres2net")) and channels > 128:
+            raise Clash(
+                "channels", f"{channels} is too wide for {self.name}: 128 at most, 32 in the literature", "name"
+            )
+        # The narrowest fusion of ERes2Net is in its third group, and the narrowest Res2Net group in its first.
+        if self.name.startswith("eres2net") and (
+            4 * channels * self.base_width < 256 or channels * self.base_width < 64
+        ):
+            reason = f"{channels} channels of base_width {self.base_width} leave no channel for a group: widen one"
+            raise Clash("channels", reason, "base_width", "name")
         return self
 
 

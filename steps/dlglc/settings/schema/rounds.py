@@ -40,6 +40,7 @@ class AdaptSettings(Section):
     classifier_factor: Positive
     pull: NotNegative
     held_out: BelowOne
+    patience: CountOrNone
 
 
 class DlglcSettings(TrainingSettings):
@@ -92,6 +93,13 @@ class DlglcSettings(TrainingSettings):
                 "adapt.cache",
                 "frames that are kept cannot be augmented: set augment_probability: 0.0, or adapt.cache: false",
                 "augment_probability",
+            )
+        if self.adapt.patience and not self.adapt.held_out:
+            raise Clash(
+                "adapt.patience",
+                "without held-out clusters nothing says that the encoder no longer gets better: set adapt.held_out, "
+                "e.g. 0.15, or adapt.patience: 0",
+                "adapt.held_out",
             )
         if self.margin and self.margin_warmup_epochs > self.epochs:
             raise Clash(

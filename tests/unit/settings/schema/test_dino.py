@@ -24,7 +24,7 @@ from support.settings import refusal
         ),
         ("encoder.channels=100", "encoder.channels: 100 is not a multiple of scale 8"),
         ("encoder.scale=7", "--set encoder.scale=7: encoder.channels: 512 is not a multiple of scale 7"),
-        ("encoder.name=resnet34", "--set encoder.name=resnet34: encoder.channels: 512 is too wide for ResNet34"),
+        ("encoder.name=resnet34", "--set encoder.name=resnet34: encoder.channels: 512 is too wide for resnet34"),
         ("encoder.name=campplus encoder.channels=33", "encoder.channels: 33 is odd"),
     ],
 )
@@ -44,6 +44,6 @@ def test_what_is_just_within_the_limits_is_taken():
 @pytest.mark.parametrize("frames", [2, 5])
 def test_the_narrowest_encoder_takes_the_shortest_crop(name, frames):
     words = [f"encoder.name={name}", "encoder.channels=2", "encoder.scale=2", "encoder.stride=8", "encoder.attention=1"]
-    words += ["encoder.embedding_dim=1", "encoder.aggregate=1"]
+    words += ["encoder.embedding_dim=1", "encoder.aggregate=1", "encoder.base_width=64"]
     encoder = build_encoder(load_settings(DinoSettings, None, words).encoder, num_mel_bins=1)
     assert torch.isfinite(encoder(torch.randn(3, frames, 1))).all()
