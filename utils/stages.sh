@@ -205,11 +205,32 @@ if $verify; then exec steps/verify_outputs.py "$data" "$exp"; fi
 
 # --- how things run ---------------------------------------------------------------------------------------------------
 
-# here COMMAND...: run it in this shell, or print it in a dry run.
-here() { if $dry_run; then echo "$@"; else "$@"; fi; }
+# Jobs and scripts end by themselves if this process is killed and cannot stop them (SIGKILL).
+export RUN_SH=$HOSTNAME:$$
+
+# _run COMMAND...: in the background, and wait: while bash waits for a command in the foreground, it hears no signal.
+_child=''
+_run() {
+  local status=0
+  "$@" &
+  _child=$!
+  wait "$_child" || status=$?
+  _child=''
+  return "$status"
+}
+_stop() { # STATUS
+  trap '' INT TERM HUP
+  if [ -n "$_child" ]; then
+    kill "$_child" 2>/dev/null || true
+    wait "$_child" 2>/dev/null || true
+  fi
+  exit "$1"
+}
+# here COMMAND...: run it, or print it in a dry run.
+here() { if $dry_run; then echo "$@"; else _run "$@"; fi; }
 # quietly COMMAND...: here, without what it prints.
 # job LOG COMMAND...: run it as a job of --cmd.
-quietly() { if $dry_run; then echo "$@"; else "$@" >/dev/null; fi; }
+quietly() { if $dry_run; then echo "$@"; else _run "$@" >/dev/null; fi; }
 job() {
   local words
   _literal words "${@:2}"
@@ -266,13 +287,14 @@ finish() {
 _ended() { # STATUS
   [ "$1" -ne 0 ] && [ -n "$_title" ] || return 0
   case $1 in
-    130 | 143) echo "run.sh: $_title was stopped; ./run.sh --stage $_number with the same options goes on there" >&2 ;;
+    129 | 130 | 143) echo "run.sh: $_title was stopped; ./run.sh --stage $_number with the same options goes on there" >&2 ;;
     *) echo "run.sh: $_title failed; after mending it: ./run.sh --stage $_number with the same options goes on there" >&2 ;;
   esac
 }
 trap '_ended $?' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap '_stop 130' INT
+trap '_stop 143' TERM
+trap '_stop 129' HUP
 
 # first_encoder: the system that the first round starts from.
 first_encoder() { if [ "$initial" = previous ]; then echo "${first_systems[-1]}"; else echo "$initial"; fi; }

@@ -4,6 +4,7 @@ python -m faults.campaign [inputs N] [kills N] [seed N] [environment] [soak N]
 """
 
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -14,28 +15,10 @@ from pathlib import Path
 from faults.environment import on_full_disk, on_read_only_disk, with_small_files
 from faults.forks import warm_up
 from faults.inputs import CLASSES, GOOD, mutated
-from faults.kills import Kitchen
+from faults.kills import moments
+from faults.kitchen import Kitchen
 from faults.readers import READERS
 from faults.soak import soak
-from support.corpora import make_tiny
-
-
-def make_kitchen(top: Path) -> Kitchen:
-    """A corpus with trials, and all steps done once."""
-    tiny = top / "tiny"
-    tiny.mkdir()
-    make_tiny(tiny)
-    write_trials(tiny)
-    kitchen = Kitchen(top / "kitchen", tiny)
-    kitchen.cook()
-    return kitchen
-
-
-def write_trials(tiny: Path) -> None:
-    """All pairs of the training set's utterances, as trials of tests only."""
-    utts = [line.split()[0] for line in (tiny / "train/wav.scp").read_text().splitlines()]
-    pairs = ((a, b, "target" if a[:2] == b[:2] else "nontarget") for a in utts for b in utts if a < b)
-    (tiny / "trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in pairs))
 
 
 def inputs(count: int, top: Path, seed: int) -> int:
@@ -65,6 +48,21 @@ def disturbed(what: str, results: list[tuple[str, str]]) -> int:
     return len(wrong)
 
 
+def kills(kitchen: Kitchen, count: int, seed: int) -> int:
+    """Signals at `count` moments; returns the number of failures."""
+    results, classes = [], Counter()
+    for step, moment in moments(kitchen, count, seed):
+        results.append((f"{step.name} {moment}", kitchen.trial(step, moment)))
+        classes[step.name, "wrong" if results[-1][1] else "same bytes"] += 1
+        if results[-1][1]:
+            print(f"  {results[-1]}", flush=True)
+        if len(results) % 50 == 0:
+            print(f"  {len(results)} signals, {sum(bool(wrong) for _, wrong in results)} wrong", flush=True)
+    for (name, what), number in sorted(classes.items()):
+        print(f"  {name}: {number} {what}")
+    return disturbed("signals", results)
+
+
 def main() -> None:
     words = sys.argv[1:] or ["inputs", "kills", "environment", "soak"]
 
@@ -81,19 +79,10 @@ def main() -> None:
             failures += inputs(number("inputs", 21000), top, number("seed", 0))
             print(f"inputs took {time.monotonic() - started:.0f} s", flush=True)
         if {"kills", "environment", "soak"} & set(words):
-            kitchen = make_kitchen(top)
+            kitchen = Kitchen(top / "kitchen")
+            kitchen.cook()
         if "kills" in words:
-            started = time.monotonic()
-            count, seed = number("kills", 500), number("seed", 0)
-            results = []
-            for step, moment in kitchen.moments(count, seed):
-                results.append((f"{step.name} {moment}", kitchen.trial(step, moment)))
-                if results[-1][1]:
-                    print(f"  {results[-1]}", flush=True)
-                if len(results) % 50 == 0:
-                    print(f"  {len(results)} signals, {sum(bool(wrong) for _, wrong in results)} wrong", flush=True)
-            failures += disturbed("signals", results)
-            print(f"signals took {time.monotonic() - started:.0f} s", flush=True)
+            failures += kills(kitchen, number("kills", 520), number("seed", 0))
         if "environment" in words:
             failures += disturbed("limits of the size of files", list(with_small_files(kitchen)))
             if os.geteuid() == 0:
@@ -102,13 +91,14 @@ def main() -> None:
             else:
                 print("full and read-only disks: left out, as only root may mount one")
         if "soak" in words:
-            samples, wrong = soak(top / "tiny", top / "soak", number("soak", 2000))
+            samples, wrong = soak(kitchen.tiny, top / "soak", number("soak", 2000))
             failures += disturbed("soak", [(f"{number('soak', 2000)} epochs", wrong)])
             for part in (len(samples) // 4, -3):
                 print(f"  {samples[part]}")
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    print(f"{failures} failures")
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(f"{failures} failures; {sum(one.ru_utime + one.ru_stime for one in used) / 60:.1f} minutes of processor time")
     sys.exit(failures > 0)
 
 

@@ -3,7 +3,6 @@
 import os
 import pickle
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
 from faults.read_bundles import write_bomb
 from support import chain
-from support.scripts import ROOT
 from support.training import SMALL
 
 RUN = "touch${IFS}PWNED"
@@ -30,16 +28,7 @@ IDS = sorted(["../../x", "-rf", f"$({RUN})", f"`{RUN}`", f";{RUN};", "*", "it's"
 def tree(once, tiny):
     """A checkout with a mini corpus of 24 utterances, on which trainings take no time. Tests leave nothing in it."""
 
-    def make(top):
-        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-        for name in listed.stdout.splitlines():
-            if name.startswith(("conf", "local", "steps", "utils", "run.sh", "path.sh", "requirements.txt")):
-                (top / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, top / name)
-        for part in ("train", "noise", "rirs"):
-            shutil.copytree(tiny / part, top / "data/mini" / part)
-
-    return once("hostile", make)
+    return once("hostile", lambda top: chain.make_tiny_tree(top, tiny))
 
 
 def nobody_was_let_in(tree):

@@ -5,8 +5,10 @@ import os
 import pytest
 
 from faults.environment import limit_files, on_full_disk
-from faults.forks import run_script
+from faults.forks import run_script, warm_up
 from faults.inputs import GOOD, mutated
+from faults.kills import moments
+from faults.ranks import Ranks
 from faults.readers import READERS
 from support import scripts
 
@@ -31,7 +33,7 @@ def test_mutated_inputs_are_handled_or_refused(tmp_path, name):
 
 @with_kitchen
 def test_steps_that_were_killed_end_with_the_same_bytes(kitchen):
-    wrong = [(step.name, moment, kitchen.trial(step, moment)) for step, moment in kitchen.moments(SIGNALS, seed=1)]
+    wrong = [(step.name, moment, kitchen.trial(step, moment)) for step, moment in moments(kitchen, SIGNALS, seed=1)]
     assert [trial for trial in wrong if trial[2]] == []
 
 
@@ -75,3 +77,9 @@ def test_two_that_pack_at_once_end_with_one_result(tmp_path, tiny, kitchen):
     (tmp_path / "alone").mkdir()
     assert run_script([*words[:2], tmp_path / "alone"], tmp_path).status == 0
     assert (tmp_path / "alone/wav.ark").read_bytes() == packed
+
+
+def test_a_training_that_loses_one_of_two_processes_says_so_and_goes_on(tmp_path, tiny):
+    warm_up()
+    trials = list(Ranks(tmp_path, tiny).trials(2, seed=0))
+    assert [trial for trial in trials if trial[1]] == []
