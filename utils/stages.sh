@@ -239,9 +239,14 @@ job() {
 # map DATA OUT TABLES SCRIPT ARG...: a per-utterance step in parallel jobs (utils/map_data.sh).
 map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
+_tail='' # process that shows a log
+_end_tail() {
+  if [ -n "$_tail" ]; then kill "$_tail" 2>/dev/null || true; wait "$_tail" 2>/dev/null || true; fi
+  _tail=''
+}
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
-  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS idea=${2##*/train_} words
+  local dir=$1 log=$1/log/train.log status=0 cores threads=$OMP_NUM_THREADS idea=${2##*/train_} words
   _literal words "${@:2}"
   cores=$(cores_of "${idea%.py}")
   _launcher "$cores"
@@ -249,15 +254,14 @@ train() {
   if ! $dry_run; then
     mkdir -p "$dir/log"
     : >>"$log"
-    tail --pid=$$ -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
-    tail=$!
+    tail --pid=$$ -n 0 -F "$log" > >(grep --line-buffered -E '^[0-9-]{10} ') 2>/dev/null &
+    _tail=$!
   fi
   OMP_NUM_THREADS=$threads here "${_cmd[@]}" --gpu "$gpus" --num-nodes "$num_nodes" --num-threads "$cores" "$log" \
     "${_launch[@]}" "${words[@]}" || status=$?
-  if [ -n "$tail" ]; then
+  if [ -n "$_tail" ]; then
     sleep 0.2
-    kill "$tail" 2>/dev/null || true
-    wait "$tail" 2>/dev/null || true
+    _end_tail
   fi
   # A process that was killed, by the system for want of memory, say, cannot say so itself.
   if [ "$status" -ne 0 ] && [ -f "$dir/checkpoint.pt" ]; then
@@ -285,6 +289,7 @@ finish() {
   printf '\nDone in %d s; everything is in %s\n' $((SECONDS - _run_started)) "$exp"
 }
 _ended() { # STATUS
+  _end_tail
   [ "$1" -ne 0 ] && [ -n "$_title" ] || return 0
   case $1 in
     129 | 130 | 143) echo "run.sh: $_title was stopped; ./run.sh --stage $_number with the same options goes on there" >&2 ;;

@@ -178,8 +178,13 @@ class _Lock:
     def release(self) -> None:
         """Remove the file while it is locked, so that nobody takes it for that of another process."""
         self._ended.set()
-        self.path.unlink(missing_ok=True)
-        self.close()
+        try:
+            self.path.unlink(missing_ok=True)
+        except KeyboardInterrupt:  # Ctrl-C at this moment: once more, so that nothing stays
+            self.path.unlink(missing_ok=True)
+            raise
+        finally:
+            self.close()
 
 
 def _start_of(pid: Any) -> str:

@@ -1,14 +1,17 @@
 """All fault trials, with counts by class.
 
-python -m faults.campaign [inputs N] [kills N] [seed N] [environment] [soak N]
+python -m faults.campaign [inputs N] [kills N] [seed N] [jobs N] [environment] [soak N]
 """
 
+import json
+import math
 import os
 import resource
 import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -25,10 +28,11 @@ def inputs(count: int, top: Path, seed: int) -> int:
     """Mutated inputs, `count` in all; returns the number of failures."""
     total: dict[str, Counter[str]] = {}
     said: list[str] = []
+    unit = count / sum(1 / reader.cost for reader in READERS.values())
     for name, reader in READERS.items():
         folder = top / f"inputs-{name.replace(' ', '-')}"
         folder.mkdir()
-        counts, failures = mutated(name, -(-count // len(READERS)), folder, seed)
+        counts, failures = mutated(name, math.ceil(unit / reader.cost), folder, seed)
         total.setdefault(reader.kind, Counter()).update(counts)
         said += failures
     print(f"{'inputs':12}" + "".join(f"{name:>11}" for name in CLASSES))
@@ -48,19 +52,39 @@ def disturbed(what: str, results: list[tuple[str, str]]) -> int:
     return len(wrong)
 
 
-def kills(kitchen: Kitchen, count: int, seed: int) -> int:
-    """Signals at `count` moments; returns the number of failures."""
-    results, classes = [], Counter()
-    for step, moment in moments(kitchen, count, seed):
-        results.append((f"{step.name} {moment}", kitchen.trial(step, moment)))
-        classes[step.name, "wrong" if results[-1][1] else "same bytes"] += 1
-        if results[-1][1]:
-            print(f"  {results[-1]}", flush=True)
-        if len(results) % 50 == 0:
-            print(f"  {len(results)} signals, {sum(bool(wrong) for _, wrong in results)} wrong", flush=True)
-    for (name, what), number in sorted(classes.items()):
-        print(f"  {name}: {number} {what}")
-    return disturbed("signals", results)
+def kills(top: Path, count: int, seed: int, jobs: int) -> int:
+    """Signals at `count` moments, in kitchens that work side by side; returns the number of failures."""
+    children = []
+    for job in range(jobs):
+        child = os.fork()
+        if child == 0:
+            os._exit(kill_in_kitchen(top / f"kitchen{job}", count, seed, job, jobs))
+        children.append(child)
+    status = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    lines = [json.loads(line) for file in sorted(top.glob("kitchen*.jsonl")) for line in file.read_text().splitlines()]
+    classes = Counter((step, "wrong" if wrong else "same bytes") for step, _, wrong in lines)
+    for (step, what), number in sorted(classes.items()):
+        print(f"  {step}: {number} {what}")
+    return disturbed("signals", [(f"{step} {moment}", wrong) for step, moment, wrong in lines]) + sum(map(bool, status))
+
+
+def kill_in_kitchen(top: Path, count: int, seed: int, job: int, jobs: int) -> int:
+    """The part of a job: every moment of that number; returns 0 if it came to its end."""
+    try:
+        kitchen = Kitchen(top)
+        kitchen.cook()
+        with open(top.with_suffix(".jsonl"), "w") as out:
+            for number, (step, moment) in enumerate(moments(kitchen, count, seed)):
+                if number % jobs == job:
+                    wrong = kitchen.trial(step, moment)
+                    out.write(json.dumps([step.name, str(moment), wrong]) + "\n")
+                    out.flush()
+                    if wrong or number % 60 == job:
+                        print(f"  {number}: {step.name} {moment}: {wrong or 'same bytes'}", flush=True)
+        return 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
 
 
 def main() -> None:
@@ -78,11 +102,11 @@ def main() -> None:
             started = time.monotonic()
             failures += inputs(number("inputs", 21000), top, number("seed", 0))
             print(f"inputs took {time.monotonic() - started:.0f} s", flush=True)
-        if {"kills", "environment", "soak"} & set(words):
+        if {"environment", "soak"} & set(words):
             kitchen = Kitchen(top / "kitchen")
             kitchen.cook()
         if "kills" in words:
-            failures += kills(kitchen, number("kills", 520), number("seed", 0))
+            failures += kills(top, number("kills", 522), number("seed", 0), number("jobs", 1))
         if "environment" in words:
             failures += disturbed("limits of the size of files", list(with_small_files(kitchen)))
             if os.geteuid() == 0:

@@ -205,9 +205,9 @@ def _count_events(counter: Path, moment: Moment | None) -> None:
         if event == "open" and not (isinstance(words[2], int) and words[2] & (os.O_WRONLY | os.O_RDWR)):
             return
         os.write(counts, b".")
-        if moment is not None and moment.event == done:
-            os.kill(me, moment.sent)
         done += 1
+        if moment is not None and moment.event == done - 1:
+            os.kill(me, moment.sent)
 
     sys.addaudithook(watch)
 

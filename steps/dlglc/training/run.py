@@ -81,7 +81,8 @@ def train(
                 if processes.first:
                     save("model.pt", task.final_state())
                     stamp.write()
-    processes.close()
+    with explain_lost_process(options.out_dir, processes):
+        processes.close()
 
 
 def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Stamp, processes: Processes) -> bool:
