@@ -24,12 +24,12 @@ from typing import Any
 
 from .console import log
 from .errors import RecipeError
+from .files import NO_LOCKS
 
 NAME = "in_use.json"
 BEAT = 10.0  # seconds between two signs of life
 SILENCE = 35.0  # seconds without one, after which a holder on another machine counts as dead
 PAUSE = 0.5  # seconds between two looks at a lock
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks say
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """All fault trials, with counts by class.
 
-python -m faults.campaign [inputs N] [kills N] [seed N] [jobs N] [environment] [soak N]
+python -m faults.campaign [inputs N] [kills N] [whole N] [ranks N] [environment] [soak N] [seed N] [jobs N]
 """
 
 import json
@@ -15,13 +15,17 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+from faults import surroundings
 from faults.environment import on_full_disk, on_read_only_disk, with_small_files
 from faults.forks import warm_up
 from faults.inputs import CLASSES, GOOD, mutated
 from faults.kills import moments
 from faults.kitchen import Kitchen
+from faults.ranks import Ranks
 from faults.readers import READERS
 from faults.soak import soak
+from faults.whole_runs import WholeRuns
+from support.corpora import make_tiny
 
 
 def inputs(count: int, top: Path, seed: int) -> int:
@@ -87,8 +91,28 @@ def kill_in_kitchen(top: Path, count: int, seed: int, job: int, jobs: int) -> in
         return 1
 
 
+def in_surroundings(kitchen: Kitchen) -> int:
+    """Full disks, missing permissions, clocks, changing files, two at once; returns the number of failures."""
+    kinds = {
+        "limits of the size of files": with_small_files,
+        "two processes at once": surroundings.two_at_once,
+        "files that change while they are read": surroundings.with_changing_files,
+        "files with strange times": surroundings.with_strange_times,
+    }
+    if os.geteuid() == 0:
+        kinds["an ordinary user without permission"] = surroundings.without_permission
+        kinds["read-only disks"], kinds["full disks"] = on_read_only_disk, on_full_disk
+    else:
+        print("permissions, full and read-only disks: left out, as only root may change its user or mount a disk")
+    if surroundings.FAKETIME:
+        kinds["a clock that jumps"] = surroundings.with_jumping_clock
+    if shutil.which("strace"):
+        kinds["a slow disk"] = surroundings.on_slow_disk
+    return sum(disturbed(name, list(trials(kitchen))) for name, trials in kinds.items())
+
+
 def main() -> None:
-    words = sys.argv[1:] or ["inputs", "kills", "environment", "soak"]
+    words = sys.argv[1:] or ["inputs", "kills", "whole", "ranks", "environment", "soak"]
 
     def number(name: str, otherwise: int) -> int:
         behind = words[words.index(name) + 1 :] if name in words else []
@@ -102,23 +126,26 @@ def main() -> None:
             started = time.monotonic()
             failures += inputs(number("inputs", 21000), top, number("seed", 0))
             print(f"inputs took {time.monotonic() - started:.0f} s", flush=True)
-        if {"environment", "soak"} & set(words):
-            kitchen = Kitchen(top / "kitchen")
-            kitchen.cook()
+        tiny = top / "tiny"
+        tiny.mkdir()
+        make_tiny(tiny)
         if "kills" in words:
             failures += kills(top, number("kills", 522), number("seed", 0), number("jobs", 1))
+        if "whole" in words:
+            runs = WholeRuns(top / "whole", tiny)
+            runs.undisturbed()
+            failures += disturbed("whole runs, signals", runs.disturbed(number("whole", 14), number("seed", 0)))
+        if "ranks" in words:
+            trials = Ranks(top / "ranks", tiny).trials(number("ranks", 16), number("seed", 0))
+            failures += disturbed("one of two processes", list(trials))
         if "environment" in words:
-            failures += disturbed("limits of the size of files", list(with_small_files(kitchen)))
-            if os.geteuid() == 0:
-                failures += disturbed("read-only disks", list(on_read_only_disk(kitchen)))
-                failures += disturbed("full disks", list(on_full_disk(kitchen)))
-            else:
-                print("full and read-only disks: left out, as only root may mount one")
+            kitchen = Kitchen(top / "kitchen")
+            kitchen.cook()
+            failures += in_surroundings(kitchen)
         if "soak" in words:
-            samples, wrong = soak(kitchen.tiny, top / "soak", number("soak", 2000))
-            failures += disturbed("soak", [(f"{number('soak', 2000)} epochs", wrong)])
-            for part in (len(samples) // 4, -3):
-                print(f"  {samples[part]}")
+            soaked = soak(tiny, top / "soak", number("soak", 2000))
+            failures += disturbed("soak", [(str(soaked), soaked.wrong)])
+            print(f"  {soaked}")
     finally:
         shutil.rmtree(top, ignore_errors=True)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
