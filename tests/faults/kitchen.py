@@ -19,6 +19,7 @@ from support.training import dino_arguments, figures, round_arguments
 LEFT = (".tmp", "in_use.json", "packing.json", "packing.jsonl", ".unpacked")  # ends of names that nothing may leave
 TIMED = ("log", "tensorboard")  # folders whose files have times in them
 TIMES = ("command", "RESULTS.md", "results.json", "report.html")  # files with the time of a training in them
+NEEDED = ("pack", "dino", "embed", "cluster", "round", "bundle", "enrol")  # by the steps behind them
 CONTRAST = ("epochs=2", "batch_size=6", "seconds=0.8")
 
 
@@ -43,7 +44,7 @@ class Kitchen:
 
     Args:
         top: an empty folder.
-        names: the steps that trials are about; the others are done once. None = all.
+        names: the steps that trials are about; of the others, those that they need are done once. None = all.
     """
 
     def __init__(self, top: Path, names: tuple[str, ...] | None = None):
@@ -64,8 +65,9 @@ class Kitchen:
         ended = run_script(["local/prepare_mini.py", "corpus", self.top / "mini", *small_corpus()], self.top)
         assert ended.status == 0, ended.text
         gather(self.top / "mini/train", self.speech)
-        last = self.all_steps.index(self.steps[-1])
-        for step in self.all_steps[: last + 1]:
+        for step in self.all_steps:
+            if step not in self.steps and step.name not in NEEDED:
+                continue
             if step in self.steps:
                 shutil.copytree(self.work, self.top / "before" / step.name)
             started = time.monotonic()

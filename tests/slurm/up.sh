@@ -94,7 +94,7 @@ slurmd -c -N n1
 slurmd -c -N n2
 for _ in $(seq 1200); do
   # No `grep -q` here: it would close the pipe early. The controller may not listen yet; sinfo then says so.
-  if [ "$(sinfo --noheader --Node --states=idle --format=%N 2>"$dir/log/sinfo.err" | wc -l)" -eq 2 ]; then
+  if [ "$(sinfo --noheader --Node --partition=all --states=idle --format=%N 2>"$dir/log/sinfo.err" | wc -l)" -eq 2 ]; then
     echo "export SLURM_CONF=$SLURM_CONF"
     exit 0
   fi

@@ -14,7 +14,7 @@ from ..provenance import describe_code, describe_machine, read_record
 from .staleness import outdated
 
 ORDER = {"mfcc": 0, "untrained": 1, "contrastive": 2, "dino": 3, "start": 3}  # of systems; round1, round2, … follow
-NUMBERS = ("epoch", "seconds", "loss", "kept")  # in all lines of records that have them
+NUMBERS = ("epoch", "seconds", "loss", "kept")  # never null
 BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}  # titles, in the order of the tables
 
 
@@ -166,12 +166,15 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a .jsonl file; empty if the file does not exist.
 
     Raises:
-        RecipeError: a line is damaged: it lacks a key of the first line, or has a value of another kind there.
+        RecipeError: a line is damaged: it lacks a key of the first line, or has a value of another kind there. What is
+            null in the first line may be a number or a list later.
     """
     lines = files.read_json_lines(path)
     for number, line in enumerate(lines, 1):
-        for key, value in {**lines[0], **{key: None for key in NUMBERS if key in line}}.items():
-            if kind_of(line.get(key, ())) != kind_of(value):
+        for key, value in {**lines[0], **{key: 0 for key in NUMBERS if key in line}}.items():
+            found = line.get(key, ())
+            null = found is None and key in NUMBERS
+            if null or (kind_of(found) != kind_of(value) and not (value is None and found and isinstance(found, list))):
                 raise RecipeError(
                     f"{path}:{number}: damaged: {key} is {line.get(key, 'missing')!r}, not {kind_of(value)}: restore "
                     "the file from a copy, or remove it: what was trained is kept, only its figures are lost"

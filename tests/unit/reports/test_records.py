@@ -97,9 +97,9 @@ def test_files_that_are_not_there_are_empty(tmp_path):
     assert read_json(tmp_path / "a.json") is None
     assert read_lines(tmp_path / "a.jsonl") == []
     write(tmp_path / "a.json", [1])
-    write(tmp_path / "a.jsonl", {"a": 1}, {"b": 2})
+    write(tmp_path / "a.jsonl", {"a": 1}, {"a": 2, "b": [2]})
     assert read_json(tmp_path / "a.json") == [1]
-    assert read_lines(tmp_path / "a.jsonl") == [{"a": 1}, {"b": 2}]
+    assert read_lines(tmp_path / "a.jsonl") == [{"a": 1}, {"a": 2, "b": [2]}]
 
 
 @pytest.mark.parametrize(
