@@ -76,6 +76,28 @@ def judge_recording(path: Path, data: bytes) -> None:
     command(path.parent, "verify", "--false-accept", "0.05", "x.dlglc", "b.wav", "a.wav")
 
 
+def make_network(folder: Path) -> Path:
+    make_setting(folder)
+    (folder / ONNX).write_bytes(network())
+    return folder / ONNX
+
+
+def make_detector(folder: Path) -> Path:
+    make_setting(folder)
+    (folder / SPEECH).write_bytes(speech_network())
+    return folder / SPEECH
+
+
+def judge_network(path: Path, data: bytes) -> None:
+    """A network of a stranger, in a bundle whose checksums are right."""
+    parts = read_bundles.PARTS | {ONNX: network(), SPEECH: speech_network()}
+    write_bundle(path.with_name("y.dlglc"), parts | {path.name: data})
+    command(path.parent, "embed", "--out", "out.npz", "y.dlglc", "a.wav")
+    with np.load(path.parent / "out.npz") as arrays:
+        if arrays["embeddings"].shape != (1, 4) or not np.isfinite(arrays["embeddings"]).all():
+            raise Silent("something else than an embedding")
+
+
 def make_scp(folder: Path) -> Path:
     make_setting(folder)
     write_table(folder / "wav.scp", {f"u{i}": str(folder / f"{name}.wav") for i, name in enumerate("abab")})

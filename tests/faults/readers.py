@@ -74,5 +74,7 @@ READERS = {
     "entries of a checkpoint": Reader("models", read_commands.make_entries, read_commands.judge_entries),
     "dlg-lc verify": Reader("commands", read_commands.make_recording, read_commands.judge_recording, cost=4),
     "dlg-lc embed": Reader("commands", read_commands.make_scp, read_commands.judge_scp, cost=4),
+    "encoder of a bundle": Reader("models", read_commands.make_network, read_commands.judge_network, cost=4),
+    "detector of a bundle": Reader("models", read_commands.make_detector, read_commands.judge_network, cost=8),
     "words of dlg-lc": Reader("commands", read_commands.make_words, read_commands.judge_words, cost=4),
 }
