@@ -10,13 +10,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections import Counter
 from pathlib import Path
 
 from faults.kitchen import LEFT, contents, same, small_corpus
-from support.chain import ENVIRONMENT, make_tiny_tree
+from support.chain import ENVIRONMENT, command, make_tiny_tree
 from support.training import ROUND, SMALL
 
 MARK = "FAULTS_RUN"  # environment variable by which all processes of a run are known, wherever they are
@@ -40,7 +41,7 @@ UNLIKE = (".log", ".sh", "mini.json", "corpus.json")  # logs, and the records of
 
 
 class WholeRuns:
-    """A tree in which run.sh runs all stages.
+    """A tree in which run.sh runs the stages 1 to 7.
 
     Args:
         top: an empty folder.
@@ -53,8 +54,10 @@ class WholeRuns:
         make_tiny_tree(self.tree, tiny)
         shutil.rmtree(self.tree / "data")
         settings = [word for setting in SETTINGS for word in ("--set", setting)]
-        small = " ".join(map(str, small_corpus(6, 4)))
-        self.words = ["./run.sh", "--rounds", "1", "--nj", "2", "--ngpu", "0", "--prepare", small, *settings, *stages]
+        words = ["local/prepare_mini.py", "corpus", "small", *small_corpus(6, 4)]
+        command(self.tree, sys.executable, *words, env={"PYTHONPATH": "steps"})
+        self.words = ["./run.sh", "--corpus-dir", "small", "--rounds", "1", "--nj", "2", "--ngpu", "0"]
+        self.words += [*settings, *stages]
         self.mark = uuid.uuid4().hex
         self.seconds = 0.0
         self.expected: dict[str, object] = {}
@@ -79,14 +82,14 @@ class WholeRuns:
     def undisturbed(self) -> None:
         """Run everything once, and keep what comes out."""
         started = time.monotonic()
-        process = self.start("0")
+        process = self.start("1")
         assert process.wait() == 0, self.said()
         self.seconds = time.monotonic() - started
         self.expected = self.result()
 
     def disturbed(self, count: int, seed: int) -> list[tuple[str, str]]:
         """Run everything again, with `count` signals on the way: what was done, and what is wrong."""
-        rng, results, stage, finished = random.Random(seed), [], "0", False
+        rng, results, stage, finished = random.Random(seed), [], "1", False
         for name in ("data", "exp"):
             shutil.rmtree(self.tree / name, ignore_errors=True)
         for number in range(count):

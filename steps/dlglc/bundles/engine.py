@@ -95,7 +95,10 @@ class SpeechDetector:
         padded[CONTEXT : CONTEXT + len(audio)] = audio
         # Row i is frame i behind the last samples of the frame before.
         frames = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT + FRAME)[::FRAME] if count else padded[None]
-        state = {"h": np.zeros((1, 1, 128), dtype=np.float32), "c": np.zeros((1, 1, 128), dtype=np.float32)}
+        state: dict[str, Array] = {
+            "h": np.zeros((1, 1, 128), dtype=np.float32),
+            "c": np.zeros((1, 1, 128), dtype=np.float32),
+        }
         parts = [np.zeros(0, dtype=np.float32)]
         for start in range(0, count, BLOCK):
             block = np.ascontiguousarray(frames[start : start + BLOCK])
