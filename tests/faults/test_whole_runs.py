@@ -1,12 +1,15 @@
 """run.sh that is killed: nothing of it stays, and the same command goes on."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 
+import numpy as np
 import pytest
 
+from dlglc.data.audio import Recordings
 from faults import whole_runs
 from support import chain
 from support.scripts import ROOT
@@ -57,3 +60,16 @@ def test_all_processes_end_with_the_run_sh_that_was_killed(tree, tmp_path):
     process.kill()
     process.wait()
     wait_for(lambda: not whole_runs.processes_of("killed"), "processes of a run that is gone")
+
+
+def test_two_arrays_of_jobs_on_the_same_data_at_once(tree, tiny):
+    words = ["utils/map_data.sh", "--nj", "3", tiny / "train", tree / "data/twice", "wav.scp,utt2num_samples"]
+    words = [str(word) for word in (*words, "steps/pack_audio.py")]
+    lines = f". ./path.sh; {shlex.join(words)}"
+    environment = {**os.environ, **chain.ENVIRONMENT}
+    both = [subprocess.Popen(["bash", "-c", lines], cwd=tree, env=environment) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    one, other = Recordings(tiny / "train"), Recordings(tree / "data/twice")
+    assert list(one.ids) == list(other.ids)
+    assert all(np.array_equal(one.read(i), other.read(i)) for i in range(len(one.ids)))
+    assert not list((tree / "data/twice").rglob("in_use.json"))

@@ -73,9 +73,10 @@ class EncoderEngine:
         """
         inputs = {"waveform": np.ascontiguousarray(waveforms, dtype=np.float32)}
         embeddings = run_network(self.network, self.name, None, inputs)[0]
-        wanted = (len(waveforms), self.dimension or np.shape(embeddings)[-1])
-        if np.shape(embeddings) != wanted or embeddings.dtype != np.float32 or not np.isfinite(embeddings).all():
-            raise unusable(self.name, f"it gives something else than {wanted} finite numbers")
+        known = isinstance(embeddings, np.ndarray) and embeddings.ndim == 2 and embeddings.dtype == np.float32
+        wanted = (len(waveforms), self.dimension or (embeddings.shape[1] if known else "D"))
+        if not known or embeddings.shape != wanted or not np.isfinite(embeddings).all():
+            raise unusable(self.name, f"it gives something else than {wanted[0]} x {wanted[1]} finite numbers")
         return embeddings
 
 
@@ -99,7 +100,7 @@ class SpeechDetector:
             "h": np.zeros((1, 1, 128), dtype=np.float32),
             "c": np.zeros((1, 1, 128), dtype=np.float32),
         }
-        parts = [np.zeros(0, dtype=np.float32)]
+        parts: list[Array] = [np.zeros(0, dtype=np.float32)]
         for start in range(0, count, BLOCK):
             block = np.ascontiguousarray(frames[start : start + BLOCK])
             outputs = ["speech_probs", "hn", "cn"]
