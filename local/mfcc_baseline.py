@@ -25,6 +25,7 @@ from dlglc.data.arks import write_embeddings
 from dlglc.data.audio import Recordings
 from dlglc.data.fbank import Fbank
 from dlglc.errors import RecipeError
+from dlglc.locks import only_process
 from dlglc.settings import load_settings
 from dlglc.settings.schema import FbankSettings
 
@@ -45,7 +46,8 @@ def main() -> None:
         mfcc = dct(energies, norm="ortho")[:, :30]
         rows[i] = np.concatenate([mfcc.mean(0), mfcc.std(0)])
     rows = (rows - rows.mean(0)) / np.maximum(rows.std(0), 1e-9)
-    write_embeddings(args.out_dir, recordings.ids, rows)
+    with only_process(args.out_dir, wait=True):
+        write_embeddings(args.out_dir, recordings.ids, rows)
     log.info("%d embeddings of %d dimensions", *rows.shape)
 
 

@@ -47,7 +47,12 @@ for word in "$script" "$@" "$data/split${nj}utt/JOB" "$out/parts/JOB"; do
   [[ $word =~ [[:space:]] ]] || printf -v word %q "$word"
   words+=("$word")
 done
-"${start[@]}" JOB=1:"$nj" --gpu "$gpu" "$log" "${words[@]}"
+# In the background: while bash waits for a command in the foreground, it hears no signal.
+"${start[@]}" JOB=1:"$nj" --gpu "$gpu" "$log" "${words[@]}" &
+jobs=$!
+trap 'kill "$jobs" 2>/dev/null; wait "$jobs"; exit 143' TERM
+wait "$jobs"
+trap - TERM
 for table in "${tables[@]}"; do
   part=$(mktemp "$out/.$table.XXXXXX") # of this process alone: another recipe may share the data
   for job in $(seq "$nj"); do cat "$out/parts/$job/$table"; done | LC_ALL=C sort >"$part" || { rm -f "$part"; exit 1; }

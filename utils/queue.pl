@@ -10,7 +10,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use JobWrapper qw(warning fail parse_call task_log make_log_dirs log_verdict pick_tasks report single_quote in_path
-    positive);
+    positive run_sh_is_gone);
 use Cwd qw(getcwd);
 use File::Basename qw(basename dirname);
 use File::Path qw(make_path);
@@ -82,6 +82,7 @@ sub run_wave {
     my (%failed, %gone);
     my ($pause, $ask_pause, $ask_at) = (0.05, 1, time + 1);
     while (%open) {
+        $caught ||= 'KILL of run.sh' if run_sh_is_gone();
         cancel($job) if $caught;
         for my $task (keys %open) {
             my $status = log_verdict(task_log($call, $task), $job->{mark}) // next;

@@ -6,7 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use JobWrapper qw(warning fail parse_call task_log task_command make_log_dirs pick_tasks report now_text in_path
-    positive);
+    positive run_sh_is_gone);
 use Fcntl qw(SEEK_END);
 use POSIX qw(:sys_wait_h :signal_h);
 use Time::HiRes ();
@@ -44,16 +44,18 @@ $limit //= default_limit(scalar @$todo);
 
 # Signals are blocked except during sigsuspend, so that none is lost between the last check and the sleep.
 my $caught;
-my $door = POSIX::SigSet->new(SIGINT, SIGTERM, SIGHUP, SIGCHLD);
+my $door = POSIX::SigSet->new(SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGALRM);
 my $open = POSIX::SigSet->new();
 $SIG{$_} = sub { $caught = $_[0] } for qw(INT TERM HUP);
-$SIG{CHLD} = sub { };
+$SIG{$_} = sub { } for qw(CHLD ALRM);
 sigprocmask(SIG_BLOCK, $door, $open);
 
 my %running;  # pid -> {task, log (file handle), file, start, devices}
 while ((@$todo || %running) && !$caught) {
     start(shift @$todo) while @$todo && keys %running < $limit;
+    alarm 1 if $ENV{RUN_SH};  # looks after run.sh once a second
     sigsuspend($open) unless !%running || reap();
+    $caught ||= 'KILL of run.sh' if run_sh_is_gone();
 }
 stop_all() if $caught;
 exit report($call, \%why);
@@ -78,7 +80,7 @@ sub start {
     my $pid = fork // fail("cannot start another process: $!. Lower --max-jobs-run.");
     if ($pid == 0) {
         setpgrp(0, 0);  # a group of its own: the job can be stopped with all processes that it started
-        $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP CHLD);
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP CHLD ALRM);
         sigprocmask(SIG_SETMASK, $open);
         $ENV{CUDA_VISIBLE_DEVICES} = join(',', @use) if @use;
         open(STDIN, '<', '/dev/null') or POSIX::_exit(126);

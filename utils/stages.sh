@@ -207,11 +207,32 @@ if $verify; then exec steps/verify_outputs.py "$data" "$exp"; fi
 
 # --- how things run ---------------------------------------------------------------------------------------------------
 
-# here COMMAND...: run it in this shell, or print it in a dry run.
-here() { if $dry_run; then echo "$@"; else "$@"; fi; }
+# Jobs and scripts end by themselves if this process is killed and cannot stop them (SIGKILL).
+export RUN_SH=$HOSTNAME:$$
+
+# _run COMMAND...: in the background, and wait: while bash waits for a command in the foreground, it hears no signal.
+_child=''
+_run() {
+  local status=0
+  "$@" &
+  _child=$!
+  wait "$_child" || status=$?
+  _child=''
+  return "$status"
+}
+_stop() { # STATUS
+  trap '' INT TERM HUP
+  if [ -n "$_child" ]; then
+    kill "$_child" 2>/dev/null || true
+    wait "$_child" 2>/dev/null || true
+  fi
+  exit "$1"
+}
+# here COMMAND...: run it, or print it in a dry run.
+here() { if $dry_run; then echo "$@"; else _run "$@"; fi; }
 # quietly COMMAND...: here, without what it prints.
 # job LOG COMMAND...: run it as a job of --cmd.
-quietly() { if $dry_run; then echo "$@"; else "$@" >/dev/null; fi; }
+quietly() { if $dry_run; then echo "$@"; else _run "$@" >/dev/null; fi; }
 job() {
   local words
   _literal words "${@:2}"
@@ -220,9 +241,14 @@ job() {
 # map DATA OUT TABLES SCRIPT ARG...: a per-utterance step in parallel jobs (utils/map_data.sh).
 map() { here utils/map_data.sh --cmd "$cmd" --nj "$nj" "$@"; }
 
+_tail='' # process that shows a log
+_end_tail() {
+  if [ -n "$_tail" ]; then kill "$_tail" 2>/dev/null || true; wait "$_tail" 2>/dev/null || true; fi
+  _tail=''
+}
 # train DIR SCRIPT ARG...: one training job on all its GPUs; the log's lines are shown as they come.
 train() {
-  local dir=$1 log=$1/log/train.log tail='' status=0 cores threads=$OMP_NUM_THREADS name=${2##*/train_} words
+  local dir=$1 log=$1/log/train.log status=0 cores threads=$OMP_NUM_THREADS name=${2##*/train_} words
   _literal words "${@:2}"
   cores=$(cores_of "${workers[${name%.py}]}")
   _launcher "$cores"
@@ -230,15 +256,14 @@ train() {
   if ! $dry_run; then
     mkdir -p "$dir/log"
     : >>"$log"
-    tail --pid=$$ -n 0 -F "$log" 2>/dev/null | grep --line-buffered -E '^[0-9-]{10} ' &
-    tail=$!
+    tail --pid=$$ -n 0 -F "$log" > >(grep --line-buffered -E '^[0-9-]{10} ') 2>/dev/null &
+    _tail=$!
   fi
   OMP_NUM_THREADS=$threads here "${_cmd[@]}" --gpu "$gpus" --num-nodes "$num_nodes" --num-threads "$cores" "$log" \
     "${_launch[@]}" "${words[@]}" || status=$?
-  if [ -n "$tail" ]; then
+  if [ -n "$_tail" ]; then
     sleep 0.2
-    kill "$tail" 2>/dev/null || true
-    wait "$tail" 2>/dev/null || true
+    _end_tail
   fi
   # A process that was killed, by the system for want of memory, say, cannot say so itself.
   if [ "$status" -ne 0 ] && [ -f "$dir/checkpoint.pt" ]; then
@@ -266,15 +291,17 @@ finish() {
   printf '\nDone in %d s; everything is in %s\n' $((SECONDS - _run_started)) "$exp"
 }
 _ended() { # STATUS
+  _end_tail
   [ "$1" -ne 0 ] && [ -n "$_title" ] || return 0
   case $1 in
-    130 | 143) echo "run.sh: $_title was stopped; ./run.sh --stage $_number with the same options goes on there" >&2 ;;
+    129 | 130 | 143) echo "run.sh: $_title was stopped; ./run.sh --stage $_number with the same options goes on there" >&2 ;;
     *) echo "run.sh: $_title failed; after mending it: ./run.sh --stage $_number with the same options goes on there" >&2 ;;
   esac
 }
 trap '_ended $?' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap '_stop 130' INT
+trap '_stop 143' TERM
+trap '_stop 129' HUP
 
 # first_encoder: the system that the first round starts from.
 first_encoder() { if [ "$initial" = previous ]; then echo "${first_systems[-1]}"; else echo "$initial"; fi; }

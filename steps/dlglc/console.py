@@ -5,9 +5,13 @@ import errno
 import logging
 import os
 import re
+import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
@@ -64,6 +68,7 @@ def run(main: Callable[[], None], log_to: TextIO | None = None) -> None:
     logging.basicConfig(
         stream=log_to or sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
+    end_with_run_sh()
     try:
         main()
         sys.stdout.flush()
@@ -77,6 +82,34 @@ def run(main: Callable[[], None], log_to: TextIO | None = None) -> None:
         _end(explain_os_error(error))
     except KeyboardInterrupt:
         _end("stopped by Ctrl-C; the same command goes on", 130)
+
+
+def end_with_run_sh() -> None:
+    """End this process when the run.sh that it belongs to is gone: killed, so that it could not stop its jobs.
+
+    run.sh says in RUN_SH who it is, as HOST:PID. Processes on other machines are for Slurm to stop.
+    """
+    host, _, pid = os.environ.get("RUN_SH", "").rpartition(":")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return
+
+    def watch() -> None:
+        while lives(int(pid)):
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def lives(pid: int) -> bool:
+    """True if a process of this machine has not ended. One that was not waited for by its parent yet has ended."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    except ProcessLookupError:
+        return False
+    except (OSError, IndexError):  # of another user; or no /proc here
+        return not Path("/proc/self").exists() or Path(f"/proc/{pid}").exists()
 
 
 def _end(message: str, status: int = 1) -> None:

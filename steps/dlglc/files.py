@@ -4,6 +4,8 @@ Models, checkpoints and PLDA are zip archives. Each ends in a seal: the SHA-256 
 of the archive. The seal is compared before anything in the file is interpreted.
 """
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +23,7 @@ from .arrays import Array
 from .console import log
 from .errors import RecipeError
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks say
 BLOCK = 1 << 20  # bytes that are read or hashed together
 SEAL = b"dlg-lc sha256 "  # 64 hexadecimal digits follow
 SEAL_BYTES = len(SEAL) + 64
@@ -35,15 +38,34 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".tmp")
-    try:
-        with open(part, "w+b") as file:
+    with _open_alone(part) as file:
+        try:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+            os.replace(part, path)  # while it is open: a process that waits for it must not take it for its own
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _open_alone(part: Path) -> BinaryIO:
+    """Open an empty file. If another process is writing it, wait until that file has its name."""
+    while True:
+        number = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.lockf(number, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                os.close(number)
+                raise
+        try:
+            if os.path.samestat(os.stat(part), os.fstat(number)):
+                os.ftruncate(number, 0)
+                return os.fdopen(number, "w+b")
+        except FileNotFoundError:
+            pass
+        os.close(number)  # it has got its name meanwhile, or was removed
 
 
 def write_text(path: str | Path, text: str | Iterable[str]) -> None:

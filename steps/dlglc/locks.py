@@ -24,12 +24,12 @@ from typing import Any
 
 from .console import log
 from .errors import RecipeError
+from .files import NO_LOCKS
 
 NAME = "in_use.json"
 BEAT = 10.0  # seconds between two signs of life
 SILENCE = 35.0  # seconds without one, after which a holder on another machine counts as dead
 PAUSE = 0.5  # seconds between two looks at a lock
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without locks say
 
 
 @contextmanager
@@ -178,8 +178,13 @@ class _Lock:
     def release(self) -> None:
         """Remove the file while it is locked, so that nobody takes it for that of another process."""
         self._ended.set()
-        self.path.unlink(missing_ok=True)
-        self.close()
+        try:
+            self.path.unlink(missing_ok=True)
+        except KeyboardInterrupt:  # Ctrl-C at this moment: once more, so that nothing stays
+            self.path.unlink(missing_ok=True)
+            raise
+        finally:
+            self.close()
 
 
 def _start_of(pid: Any) -> str:

@@ -1,51 +1,42 @@
 """All fault trials, with counts by class.
 
-python -m faults.campaign [inputs N] [kills N] [seed N] [environment] [soak N]
+python -m faults.campaign [inputs N] [kills N] [whole N] [ranks N] [environment] [soak N] [seed N] [jobs N]
 """
 
+import json
+import math
 import os
+import resource
 import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
+from faults import surroundings
 from faults.environment import on_full_disk, on_read_only_disk, with_small_files
 from faults.forks import warm_up
 from faults.inputs import CLASSES, GOOD, mutated
-from faults.kills import Kitchen
+from faults.kills import moments
+from faults.kitchen import Kitchen
+from faults.ranks import Ranks
 from faults.readers import READERS
 from faults.soak import soak
+from faults.whole_runs import WholeRuns
 from support.corpora import make_tiny
-
-
-def make_kitchen(top: Path) -> Kitchen:
-    """A corpus with trials, and all steps done once."""
-    tiny = top / "tiny"
-    tiny.mkdir()
-    make_tiny(tiny)
-    write_trials(tiny)
-    kitchen = Kitchen(top / "kitchen", tiny)
-    kitchen.cook()
-    return kitchen
-
-
-def write_trials(tiny: Path) -> None:
-    """All pairs of the training set's utterances, as trials of tests only."""
-    utts = [line.split()[0] for line in (tiny / "train/wav.scp").read_text().splitlines()]
-    pairs = ((a, b, "target" if a[:2] == b[:2] else "nontarget") for a in utts for b in utts if a < b)
-    (tiny / "trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in pairs))
 
 
 def inputs(count: int, top: Path, seed: int) -> int:
     """Mutated inputs, `count` in all; returns the number of failures."""
     total: dict[str, Counter[str]] = {}
     said: list[str] = []
+    unit = count / sum(1 / reader.cost for reader in READERS.values())
     for name, reader in READERS.items():
         folder = top / f"inputs-{name.replace(' ', '-')}"
         folder.mkdir()
-        counts, failures = mutated(name, -(-count // len(READERS)), folder, seed)
+        counts, failures = mutated(name, math.ceil(unit / reader.cost), folder, seed)
         total.setdefault(reader.kind, Counter()).update(counts)
         said += failures
     print(f"{'inputs':12}" + "".join(f"{name:>11}" for name in CLASSES))
@@ -65,8 +56,63 @@ def disturbed(what: str, results: list[tuple[str, str]]) -> int:
     return len(wrong)
 
 
+def kills(top: Path, count: int, seed: int, jobs: int) -> int:
+    """Signals at `count` moments, in kitchens that work side by side; returns the number of failures."""
+    children = []
+    for job in range(jobs):
+        child = os.fork()
+        if child == 0:
+            os._exit(kill_in_kitchen(top / f"kitchen{job}", count, seed, job, jobs))
+        children.append(child)
+    status = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    lines = [json.loads(line) for file in sorted(top.glob("kitchen*.jsonl")) for line in file.read_text().splitlines()]
+    classes = Counter((step, "wrong" if wrong else "same bytes") for step, _, wrong in lines)
+    for (step, what), number in sorted(classes.items()):
+        print(f"  {step}: {number} {what}")
+    return disturbed("signals", [(f"{step} {moment}", wrong) for step, moment, wrong in lines]) + sum(map(bool, status))
+
+
+def kill_in_kitchen(top: Path, count: int, seed: int, job: int, jobs: int) -> int:
+    """The part of a job: every moment of that number; returns 0 if it came to its end."""
+    try:
+        kitchen = Kitchen(top)
+        kitchen.cook()
+        with open(top.with_suffix(".jsonl"), "w") as out:
+            for number, (step, moment) in enumerate(moments(kitchen, count, seed)):
+                if number % jobs == job:
+                    wrong = kitchen.trial(step, moment)
+                    out.write(json.dumps([step.name, str(moment), wrong]) + "\n")
+                    out.flush()
+                    if wrong or number % 60 == job:
+                        print(f"  {number}: {step.name} {moment}: {wrong or 'same bytes'}", flush=True)
+        return 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def in_surroundings(kitchen: Kitchen) -> int:
+    """Full disks, missing permissions, clocks, changing files, two at once; returns the number of failures."""
+    kinds = {
+        "limits of the size of files": with_small_files,
+        "two processes at once": surroundings.two_at_once,
+        "files that change while they are read": surroundings.with_changing_files,
+        "files with strange times": surroundings.with_strange_times,
+    }
+    if os.geteuid() == 0:
+        kinds["an ordinary user without permission"] = surroundings.without_permission
+        kinds["read-only disks"], kinds["full disks"] = on_read_only_disk, on_full_disk
+    else:
+        print("permissions, full and read-only disks: left out, as only root may change its user or mount a disk")
+    if surroundings.FAKETIME:
+        kinds["a clock that jumps"] = surroundings.with_jumping_clock
+    if shutil.which("strace"):
+        kinds["a slow disk"] = surroundings.on_slow_disk
+    return sum(disturbed(name, list(trials(kitchen))) for name, trials in kinds.items())
+
+
 def main() -> None:
-    words = sys.argv[1:] or ["inputs", "kills", "environment", "soak"]
+    words = sys.argv[1:] or ["inputs", "kills", "whole", "ranks", "environment", "soak"]
 
     def number(name: str, otherwise: int) -> int:
         behind = words[words.index(name) + 1 :] if name in words else []
@@ -80,35 +126,30 @@ def main() -> None:
             started = time.monotonic()
             failures += inputs(number("inputs", 21000), top, number("seed", 0))
             print(f"inputs took {time.monotonic() - started:.0f} s", flush=True)
-        if {"kills", "environment", "soak"} & set(words):
-            kitchen = make_kitchen(top)
+        tiny = top / "tiny"
+        tiny.mkdir()
+        make_tiny(tiny)
         if "kills" in words:
-            started = time.monotonic()
-            count, seed = number("kills", 500), number("seed", 0)
-            results = []
-            for step, moment in kitchen.moments(count, seed):
-                results.append((f"{step.name} {moment}", kitchen.trial(step, moment)))
-                if results[-1][1]:
-                    print(f"  {results[-1]}", flush=True)
-                if len(results) % 50 == 0:
-                    print(f"  {len(results)} signals, {sum(bool(wrong) for _, wrong in results)} wrong", flush=True)
-            failures += disturbed("signals", results)
-            print(f"signals took {time.monotonic() - started:.0f} s", flush=True)
+            failures += kills(top, number("kills", 522), number("seed", 0), number("jobs", 1))
+        if "whole" in words:
+            runs = WholeRuns(top / "whole", tiny)
+            runs.undisturbed()
+            failures += disturbed("whole runs, signals", runs.disturbed(number("whole", 14), number("seed", 0)))
+        if "ranks" in words:
+            trials = Ranks(top / "ranks", tiny).trials(number("ranks", 16), number("seed", 0))
+            failures += disturbed("one of two processes", list(trials))
         if "environment" in words:
-            failures += disturbed("limits of the size of files", list(with_small_files(kitchen)))
-            if os.geteuid() == 0:
-                failures += disturbed("read-only disks", list(on_read_only_disk(kitchen)))
-                failures += disturbed("full disks", list(on_full_disk(kitchen)))
-            else:
-                print("full and read-only disks: left out, as only root may mount one")
+            kitchen = Kitchen(top / "kitchen")
+            kitchen.cook()
+            failures += in_surroundings(kitchen)
         if "soak" in words:
-            samples, wrong = soak(top / "tiny", top / "soak", number("soak", 2000))
-            failures += disturbed("soak", [(f"{number('soak', 2000)} epochs", wrong)])
-            for part in (len(samples) // 4, -3):
-                print(f"  {samples[part]}")
+            soaked = soak(tiny, top / "soak", number("soak", 2000))
+            failures += disturbed("soak", [(str(soaked), soaked.wrong)])
+            print(f"  {soaked}")
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    print(f"{failures} failures")
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(f"{failures} failures; {sum(one.ru_utime + one.ru_stime for one in used) / 60:.1f} minutes of processor time")
     sys.exit(failures > 0)
 
 

@@ -8,9 +8,8 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from faults.kills import Kitchen, Step
+from faults.kitchen import Kitchen, Step
 
 SIZES = (1 << 11, 1 << 12, 1 << 14, 1 << 16, 1 << 18)  # bytes
 SHARES = (0, 0.2, 0.4, 0.6, 0.8, 0.95)  # of a step's output, for which a disk has room
@@ -31,11 +30,6 @@ def with_small_files(kitchen: Kitchen) -> Iterator[tuple[str, str]]:
     for step in kitchen.steps:
         for size in SIZES:
             yield f"{step.name} with files of {size} bytes", kitchen.trial(step, before=limit_files(size))
-
-
-def used(folder: Path) -> int:
-    """Bytes of a folder's files, in blocks of 4096."""
-    return sum(4096 * (2 + path.lstat().st_size // 4096) for path in folder.rglob("*"))
 
 
 def on_full_disk(kitchen: Kitchen) -> Iterator[tuple[str, str]]:
@@ -74,8 +68,7 @@ def _full(kitchen: Kitchen, step: Step, share: float) -> str:
 
     def fill() -> None:  # the state before is there now
         there = os.statvfs(kitchen.work)
-        size = (there.f_blocks - there.f_bfree) * there.f_frsize + int(share * output) // 4096 * 4096
+        size = (there.f_blocks - there.f_bfree) * there.f_frsize + int(share * kitchen.output[step.name]) // 4096 * 4096
         resize(max(4096, size))  # 0 would be no limit
 
-    output = used(kitchen.top / "after" / step.name)
     return kitchen.trial(step, before=fill, after=lambda: resize(64 << 20))

@@ -6,6 +6,7 @@ the script's own work.
 """
 
 import contextlib
+import math
 import os
 import re
 import resource
@@ -65,22 +66,40 @@ class Ended(NamedTuple):
 def run_script(
     words: list[object], scratch: Path, moment: Moment | None = None, before: Callable[[], None] | None = None
 ) -> Ended:
-    """Run a script of the recipe: run_script(["steps/x.py", arg…], folder for its output).
+    """Run a script of the recipe, or dlg-lc: run_script(["steps/x.py", arg…], folder for its output).
 
     Args:
         before: what the fork does first, e.g. set a limit.
     """
+    return run(script_of(words, before), scratch, moment)
+
+
+def script_of(words: list[object], before: Callable[[], None] | None = None) -> Callable[[], None]:
+    """A function that runs a script, or dlg-lc."""
     script, *rest = map(str, words)
 
     def go() -> None:
         if before:
             before()
-        sys.argv = [str(ROOT / script), *rest]
         os.chdir(ROOT)
+        if script == "dlg-lc":
+            from dlglc.front.command import main
+
+            sys.argv = [script, *rest]
+            main(rest)
+        sys.argv = [str(ROOT / script), *rest]
         sys.path[0] = str((ROOT / script).parent) if sys.path else ""
         runpy.run_path(sys.argv[0], run_name="__main__")
 
-    return run(go, scratch, moment)
+    return go
+
+
+class Trial(NamedTuple):
+    """What a fork does: a function, a folder for its output, and when it gets a signal."""
+
+    go: Callable[[], None]
+    scratch: Path
+    moment: Moment | None = None
 
 
 def run(
@@ -91,28 +110,57 @@ def run(
     patience: float = PATIENCE,
 ) -> Ended:
     """Call a function in a fork, in a session of its own."""
-    output, counter = scratch / "output", scratch / "events"
-    child = os.fork()
-    if child == 0:
-        _child(go, output, counter, moment, memory)
-    started = time.monotonic()
-    hung, sent = False, moment is None or moment.seconds is None
-    while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            break
+    return run_together([Trial(go, scratch, moment)], memory, patience)[0]
+
+
+def run_together(
+    trials: list[Trial], memory: int = MEMORY, patience: float = PATIENCE, grace: float = math.inf
+) -> list[Ended]:
+    """Call functions in forks at the same time, each in a session of its own.
+
+    Args:
+        grace: seconds after the first failure, after which the others get SIGTERM, as launchers do.
+    """
+    outputs = [trial.scratch / "output" for trial in trials]
+    counters = [trial.scratch / "events" for trial in trials]
+    children = []
+    for trial, output, counter in zip(trials, outputs, counters):
+        child = os.fork()
+        if child == 0:
+            _child(trial.go, output, counter, trial.moment, memory)
+        children.append(child)
+    started, failed = time.monotonic(), math.inf
+    waiting = {i: trial.moment.seconds for i, trial in enumerate(trials) if trial.moment and trial.moment.seconds}
+    status: dict[int, int] = {}
+    hung: set[int] = set()
+    while len(status) < len(trials):
         passed = time.monotonic() - started
-        if not sent and passed >= moment.seconds:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, moment.sent) if moment.sent != signal.SIGKILL else os.kill(child, moment.sent)
-            sent = True
-        if passed > patience:
-            hung = True
-            os.killpg(child, signal.SIGKILL)
+        for i, child in enumerate(children):
+            if i in status:
+                continue
+            pid, code = os.waitpid(child, os.WNOHANG)
+            if pid:
+                status[i] = os.waitstatus_to_exitcode(code)
+                failed = min(failed, passed) if status[i] else failed
+            elif i in waiting and passed >= waiting[i]:
+                del waiting[i]
+                _send(child, trials[i].moment.sent)
+            elif passed > failed + grace:
+                _send(child, signal.SIGTERM)
+            if passed > patience and i not in status:
+                hung.add(i)
+                os.killpg(child, signal.SIGKILL)
         time.sleep(0.005)
-    left = _left_behind(child)
-    events = len(counter.read_bytes()) if counter.exists() else 0
-    return Ended(os.waitstatus_to_exitcode(status), output.read_text(errors="replace"), events, hung, left)
+    left = [_left_behind(child) for child in children]
+    events = [len(counter.read_bytes()) if counter.exists() else 0 for counter in counters]
+    texts = [output.read_text(errors="replace") for output in outputs]
+    return [Ended(status[i], texts[i], events[i], i in hung, left[i]) for i in range(len(trials))]
+
+
+def _send(child: int, sent: int) -> None:
+    """SIGKILL to a process, other signals to its group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, sent) if sent == signal.SIGKILL else os.killpg(child, sent)
 
 
 def _child(go: Callable[[], None], output: Path, counter: Path, moment: Moment | None, memory: int) -> None:
@@ -157,9 +205,9 @@ def _count_events(counter: Path, moment: Moment | None) -> None:
         if event == "open" and not (isinstance(words[2], int) and words[2] & (os.O_WRONLY | os.O_RDWR)):
             return
         os.write(counts, b".")
-        if moment is not None and moment.event == done:
-            os.kill(me, moment.sent)
         done += 1
+        if moment is not None and moment.event == done - 1:
+            os.kill(me, moment.sent)
 
     sys.addaudithook(watch)
 
@@ -191,7 +239,10 @@ def session_of(session: int) -> list[int]:
 
 def warm_up() -> None:
     """Import what scripts import, once for all forks."""
+    import av  # noqa: F401
     import kaldiio  # noqa: F401
+    import onnx  # noqa: F401
+    import onnxruntime  # noqa: F401
     import pydantic  # noqa: F401
     import scipy.optimize
     import scipy.stats  # noqa: F401

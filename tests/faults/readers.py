@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from faults import read_bundles, read_models, read_tables
+from faults import read_bundles, read_commands, read_models, read_others, read_tables
 
 
 class Reader(NamedTuple):
@@ -19,12 +19,14 @@ class Reader(NamedTuple):
         make: writes good files into a folder, and returns the one that is changed.
         read: reads the changed one.
         reasons: errors that callers turn into a reason for the user, besides RecipeError.
+        cost: of one input, in units of a table's; fewer inputs are tried of a reader that costs more.
     """
 
     kind: str
     make: Callable[[Path], Path]
     read: Callable[[Path, bytes], None]
     reasons: tuple[type[Exception], ...] = ()
+    cost: int = 1
 
 
 READERS = {
@@ -62,4 +64,17 @@ READERS = {
     "flac in place": Reader("audio", read_models.write_audio("b.flac"), read_models.judge_in_place),
     "tar": Reader("archives", read_models.make_tar, read_models.judge_archive),
     "zip": Reader("archives", read_models.make_zip, read_models.judge_archive),
+    "label list": Reader("text", read_others.make_speakers, read_others.judge_speakers),
+    "utt2cluster": Reader("text", read_others.make_clusters, read_others.judge_clusters),
+    "RTTM": Reader("text", read_commands.make_name, read_commands.judge_rttm),
+    "records of contrast": Reader("records", read_others.make_contrast, read_others.judge_experiment),
+    "records of a round": Reader("records", read_others.make_round, read_others.judge_experiment),
+    "score figures": Reader("records", read_others.make_scored, read_others.judge_experiment),
+    "published checkpoint": Reader("models", read_others.make_checkpoint, read_others.judge_checkpoint),
+    "entries of a checkpoint": Reader("models", read_others.make_entries, read_others.judge_entries),
+    "dlg-lc verify": Reader("commands", read_commands.make_recording, read_commands.judge_recording, cost=4),
+    "dlg-lc embed": Reader("commands", read_commands.make_scp, read_commands.judge_scp, cost=4),
+    "encoder of a bundle": Reader("models", read_commands.make_network, read_commands.judge_network, cost=4),
+    "detector of a bundle": Reader("models", read_commands.make_detector, read_commands.judge_network, cost=8),
+    "words of dlg-lc": Reader("commands", read_commands.make_words, read_commands.judge_words, cost=4),
 }

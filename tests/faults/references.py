@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from dlglc.data.folder import id_of
+
 NUMBER = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
 Pairs = list[tuple[str, str]]
 
@@ -69,3 +71,18 @@ def scores(data: bytes) -> dict[tuple[str, str], float]:
         if found.setdefault((row[0], row[1]), value) != value:
             raise ValueError("two scores")
     return found
+
+
+def labels(data: bytes) -> list[tuple[str, str]]:
+    """Path and speaker of each line of a label list; # begins a remark. The speaker as ids have it: %XX for blanks."""
+    found = []
+    for line in lines_of(data.removeprefix(b"\xef\xbb\xbf")):
+        words = line.split("\t") if "\t" in line else re.split("[ \t]+", line.strip(" \t\r\v\f"))
+        words = [word.strip(" \r\v\f") for word in words]
+        if line.startswith("#") or not "".join(words):
+            continue
+        names = [name.replace(" ", "_") for name in words[1:]]
+        if len(words) not in (2, 3) or not all(words) or not all(map(is_key, names)):
+            raise ValueError(line)
+        found.append((words[0], words[1]))
+    return [(path, id_of(speaker)) for path, speaker in found]

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # All fault trials, with counts by class; about an hour of one core. The quick part is in tests/run.sh.
-#   tests/faults/run.sh                       everything: tests, then mutated inputs, signals, full disks
-#   tests/faults/run.sh inputs 2000           a part: inputs N, kills N, seed N, environment, soak N, fuzz N
+#   tests/faults/run.sh                       everything: tests, then mutated inputs, signals, surroundings, a soak
+#   tests/faults/run.sh inputs 2000           a part: inputs N, kills N, whole N, ranks N, environment, soak N, fuzz N
+#   tests/faults/run.sh kills 500 jobs 4      signals at 500 moments, four at a time; seed N draws other ones
+# What Slurm ends is in tests/recipe/utils (SLURM_TESTS=1 tests/run.sh -k slurm). As root, with strace and faketime
+# (Debian's packages), nothing is left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1

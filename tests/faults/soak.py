@@ -1,9 +1,13 @@
 """A training of very many short epochs: memory, open files, threads and processes stay flat."""
 
+import math
 import re
+import subprocess
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from faults.forks import session_of
 from support import scripts
@@ -40,20 +44,60 @@ def sample(session: int) -> Sample:
     return Sample(*map(sum, zip(*found))) if found else Sample(0, 0, 0, 0)
 
 
-def soak(tiny: Path, out: Path, epochs: int) -> tuple[list[Sample], str]:
-    """Train for many epochs; returns samples of every quarter second, and what is wrong with them."""
+class Soaked(NamedTuple):
+    """What a long training showed.
+
+    Attributes:
+        wrong: what grew, or nothing.
+        slopes: growth of each figure per epoch, by least squares over all samples behind the first quarter.
+        first, last: samples behind the first quarter, and at the end.
+        epochs, seconds: how many it had, and how long it took.
+    """
+
+    wrong: str
+    slopes: dict[str, float]
+    first: Sample
+    last: Sample
+    epochs: int
+    seconds: float
+
+    def __str__(self) -> str:
+        day = 86400 / self.seconds * self.epochs
+        growth = self.slopes["memory"]
+        pairs = zip(Sample._fields, self.first, self.last)
+        figures = ", ".join(f"{name} {before} to {after}" for name, before, after in pairs)
+        return (
+            f"{self.epochs} epochs in {self.seconds:.0f} s: {figures}; memory {growth:+.0f} bytes per epoch, "
+            f"which would be {growth * day / 1e6:+.1f} MB in 24 hours of {day:.0f} such epochs"
+        )
+
+
+def soak(tiny: Path, out: Path, epochs: int) -> Soaked:
+    """Train for many epochs, and look at the processes every quarter second."""
     words = dino_arguments(tiny, out, f"epochs={epochs}", "workers=1", "optimiser.lr=1e-5", "optimiser.final_lr=1e-6")
-    process = scripts.start("steps/train_dino.py", *words, start_new_session=True)
-    samples = []
+    started = time.monotonic()
+    process = scripts.start("steps/train_dino.py", *words, start_new_session=True, stdout=subprocess.DEVNULL)
+    samples, done = [], []
     while process.poll() is None:
-        samples.append(sample(process.pid))
+        found, epoch = sample(process.pid), lines_of(out / "metrics.jsonl")
+        if epoch:
+            samples.append(found)
+            done.append(epoch)
         time.sleep(0.25)
-    quarter = len(samples) // 4
-    early, late = (samples[quarter : 2 * quarter], samples[3 * quarter : -2])
-    if process.returncode or len(late) < 20:
-        return samples, f"it ended with {process.returncode} after {len(samples)} samples"
-    for name in Sample._fields:
-        before, after = (max(getattr(one, name) for one in part) for part in (early, late))
+    seconds, quarter = time.monotonic() - started, len(samples) // 4
+    kept, at = np.array(samples[quarter:-2], dtype=float), np.array(done[quarter:-2], dtype=float)
+    if process.returncode or len(kept) < 60:
+        ended = f"it ended with {process.returncode} after {len(samples)} samples"
+        return Soaked(ended, {"memory": math.nan}, samples[0], samples[-1], epochs, seconds)
+    slopes = {name: float(np.polyfit(at, kept[:, i], 1)[0]) for i, name in enumerate(Sample._fields)}
+    wrong = []
+    for i, name in enumerate(Sample._fields):
+        before, after = kept[: len(kept) // 3, i].max(), kept[-len(kept) // 3 :, i].max()
         if after > before * (GROWTH if name == "memory" else 1):
-            return samples, f"{name} grew from {before} to {after}"
-    return samples, ""
+            wrong.append(f"{name} grew from {before:.0f} to {after:.0f}")
+    return Soaked("; ".join(wrong), slopes, samples[quarter], samples[-3], epochs, seconds)
+
+
+def lines_of(path: Path) -> int:
+    """Number of lines of a file, 0 if it is not there."""
+    return path.read_bytes().count(b"\n") if path.exists() else 0

@@ -23,7 +23,7 @@ from dlglc.provenance import Stamp
 from dlglc.scoring.plda import load_plda, save_plda
 from faults import read_models, read_tables
 from faults.forks import Moment, run
-from faults.kills import contents, same
+from faults.kitchen import contents, same
 from support import scripts
 from support.training import dino_arguments
 from support.waiting import Hold

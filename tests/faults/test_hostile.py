@@ -3,13 +3,14 @@
 import os
 import pickle
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from dlglc.bundles.container import read_bundle
+from dlglc.bundles.engine import EncoderEngine
 from dlglc.data.arks import read_embeddings
 from dlglc.data.tables import read_table
 from dlglc.encoders.models import load_model
@@ -19,7 +20,7 @@ from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
 from faults.read_bundles import write_bomb
 from support import chain
-from support.scripts import ROOT
+from support.commands import dlg_lc
 from support.training import SMALL
 
 RUN = "touch${IFS}PWNED"
@@ -30,16 +31,7 @@ IDS = sorted(["../../x", "-rf", f"$({RUN})", f"`{RUN}`", f";{RUN};", "*", "it's"
 def tree(once, tiny):
     """A checkout with a mini corpus of 24 utterances, on which trainings take no time. Tests leave nothing in it."""
 
-    def make(top):
-        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-        for name in listed.stdout.splitlines():
-            if name.startswith(("conf", "local", "steps", "utils", "run.sh", "path.sh", "requirements.txt")):
-                (top / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, top / name)
-        for part in ("train", "noise", "rirs"):
-            shutil.copytree(tiny / part, top / "data/mini" / part)
-
-    return once("hostile", make)
+    return once("hostile", lambda top: chain.make_tiny_tree(top, tiny))
 
 
 def nobody_was_let_in(tree):
@@ -153,3 +145,45 @@ def test_a_bundle_that_grows_when_it_is_unpacked_is_refused(tmp_path):
     write_bomb(tmp_path / "x.dlglc")
     with pytest.raises(RecipeError, match=r"x\.dlglc: not a bundle, or a damaged one: its parts are compressed"):
         read_bundle(tmp_path / "x.dlglc")
+
+
+HOSTILE = [
+    *("-rf.wav", f"$({RUN}).wav", f"`{RUN}`.wav", f";{RUN};.wav", "<script>.wav", "it's.wav", "*.wav", "~.wav"),
+    *("a\nb.wav", "a\u2028b.wav", "x" * 200 + ".wav", f"{RUN} |"),
+]
+
+
+def test_names_of_recordings_are_only_names(bundles, capsys, tmp_path, monkeypatch):
+    """For the commands of users: in files of people, in tables of groups, in archives of embeddings."""
+    bundle, people, folder, recording = bundles.labelled, tmp_path / "p.npz", tmp_path / "speech", bundles.speech[0][0]
+    folder.mkdir()
+    for name in HOSTILE:
+        shutil.copy(recording, folder / name)
+    (folder / "<b>").mkdir()
+    shutil.copy(recording, folder / "<b>/1.wav")
+    monkeypatch.chdir(folder)
+    count = len(list(folder.rglob("*.wav")))
+    assert dlg_lc(capsys, "embed", "--out", tmp_path / "out", bundle, ".").status == 0
+    ids = read_embeddings(tmp_path / "out/embedding.scp")[0]
+    assert len(ids) == count
+    dlg_lc(capsys, "who-is-who", "--out", tmp_path / "groups", bundle, ".")
+    assert sorted(line.split(" ")[0] for line in (tmp_path / "groups").read_text().splitlines()) == sorted(ids)
+    names = ["../../x", "-rf", f"$({RUN})", "x" * 10_000, "<script>alert(1)</script>"]
+    for name in names:
+        assert dlg_lc(capsys, "identify", "enrol", f"--name={name}", bundle, people, recording).status == 0
+    assert set(dlg_lc(capsys, "identify", "list", "--json", bundle, people).json["people"]) == set(names)
+    assert nobody_was_let_in(tmp_path) and not (tmp_path.parent / "x").exists()
+
+
+@pytest.mark.parametrize("place", ["secret", "/etc/hostname", "../secret"])
+def test_the_network_of_a_bundle_reads_no_other_file(tmp_path, monkeypatch, place):
+    (tmp_path / "secret").write_bytes(bytes(16))
+    monkeypatch.chdir(tmp_path)
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", place), ("offset", "0"), ("length", "16")):
+        weights.external_data.add(key=key, value=value)
+    node = helper.make_node("Identity", ["w"], ["embedding"])
+    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [4])
+    model = helper.make_model(helper.make_graph([node], "g", [], [out], [weights]), ir_version=8)
+    with pytest.raises(RecipeError, match="the encoder: not a network of this recipe"):
+        EncoderEngine(model.SerializeToString())

@@ -81,7 +81,10 @@ MaxJobCount=10000
 GresTypes=gpu
 NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=8 RealMemory=$memory Gres=gpu:1
 NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=8 RealMemory=$memory Gres=gpu:1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+PartitionName=urgent Nodes=n1,n2 PriorityTier=10 MaxTime=INFINITE State=UP
 CONF
 printf 'NodeName=n%d Name=gpu Count=1 File=/dev/null\n' 1 2 >"$dir/gres.conf"  # GPUs in name only
 
@@ -91,7 +94,7 @@ slurmd -c -N n1
 slurmd -c -N n2
 for _ in $(seq 1200); do
   # No `grep -q` here: it would close the pipe early. The controller may not listen yet; sinfo then says so.
-  if [ "$(sinfo --noheader --Node --states=idle --format=%N 2>"$dir/log/sinfo.err" | wc -l)" -eq 2 ]; then
+  if [ "$(sinfo --noheader --Node --partition=all --states=idle --format=%N 2>"$dir/log/sinfo.err" | wc -l)" -eq 2 ]; then
     echo "export SLURM_CONF=$SLURM_CONF"
     exit 0
   fi

@@ -44,6 +44,11 @@ class Hold:
             streams = [stream.read() for stream in (process.stdout, process.stderr) if stream]
             raise AssertionError(f"it ended with {process.returncode} before it could be held: {streams}")
 
+    def eat(self, size: int) -> None:
+        """Let the training that stands take so many bytes of memory."""
+        (self.folder / "eat.tmp").write_text(str(size))
+        (self.folder / "eat.tmp").rename(self.folder / "eat")
+
     def release(self) -> None:
         """Let the training go on."""
         (self.folder / "go").touch()

@@ -1,13 +1,17 @@
 """The frame of a script: --set beside positional arguments, help, errors without a traceback, lines of progress."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from dlglc import console
 from dlglc.console import parser, progress, split_set
+from support import scripts
 
 
 @pytest.mark.parametrize(
@@ -131,3 +135,26 @@ def test_what_the_system_refuses_is_a_message(root, body, status, said):
     assert done.returncode == status
     assert ": error: " in done.stderr and said in done.stderr
     assert "Traceback (most recent call last)" not in done.stderr
+
+
+WAITS = "import time; from dlglc import console; console.run(lambda: (print('begun', flush=True), time.sleep(600)))"
+
+
+def test_a_script_ends_when_the_run_sh_that_it_belongs_to_is_gone():
+    run_sh = subprocess.Popen(["sleep", "600"])
+    environment = scripts.environment(RUN_SH=f"{socket.gethostname()}:{run_sh.pid}")
+    words = {"env": environment, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", WAITS], **words) as script:
+        assert script.stdout.readline() == "begun\n"
+        run_sh.kill()  # it stays a process without life, as nobody waits for it yet
+        assert script.wait() == -signal.SIGTERM
+    run_sh.wait()
+    assert not console.lives(run_sh.pid) and console.lives(os.getpid())
+
+
+@pytest.mark.parametrize("value", ["", "another machine:1", f"{socket.gethostname()}:x"])
+def test_a_script_that_belongs_to_no_run_sh_here_watches_nothing(monkeypatch, value):
+    monkeypatch.setenv("RUN_SH", value)
+    before = threading.active_count()
+    console.end_with_run_sh()
+    assert threading.active_count() == before

@@ -4,8 +4,10 @@ import hashlib
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from dlglc.files import (
     write_lines,
     write_text,
 )
+from support.waiting import wait_for
 
 
 def names(folder):
@@ -188,3 +191,18 @@ def test_json_that_is_damaged_is_named(tmp_path):
         path.write_text(text)
         with pytest.raises(RecipeError, match=r"x\.jsonl: not JSON, or damaged"):
             read_json(path)
+
+
+def test_two_processes_that_write_one_file_write_it_one_after_the_other(tmp_path):
+    """They share the name of the unfinished file. The second one must not write into that of the first."""
+    other = multiprocessing.get_context("fork").Process(target=write_text, args=(tmp_path / "text", "second\n"))
+    with whole_file(tmp_path / "text") as file:
+        file.write(b"fir")
+        other.start()
+        waits = re.compile(rf"-> POSIX +ADVISORY +WRITE +{other.pid} ")
+        wait_for(lambda: not other.is_alive() or waits.search(Path("/proc/locks").read_text()))
+        file.write(b"st\n")
+    assert (tmp_path / "text").read_text() in ("first\n", "second\n")
+    other.join()
+    assert other.exitcode == 0 and (tmp_path / "text").read_text() == "second\n"
+    assert names(tmp_path) == ["text"]

@@ -126,3 +126,18 @@ def test_in_a_folder_that_cannot_be_written_to_there_is_nothing_to_lock():
         (folder / "done").mkdir(mode=0o500)
         with only_process(folder / "done", False):
             assert list((folder / "done").iterdir()) == []
+
+
+def test_ctrl_c_while_a_folder_is_given_back_leaves_no_file(tmp_path, monkeypatch):
+    removed = []
+
+    def unlink(path, missing_ok=False):
+        removed.append(path)
+        if len(removed) == 1:
+            raise KeyboardInterrupt
+        os.unlink(path)
+
+    monkeypatch.setattr(locks.Path, "unlink", unlink)
+    with pytest.raises(KeyboardInterrupt), only_process(tmp_path, False):
+        pass
+    assert list(tmp_path.iterdir()) == []

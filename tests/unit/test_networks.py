@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from dlglc.networks import open_network
+from dlglc.errors import RecipeError
+from dlglc.networks import open_network, run_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -23,10 +24,12 @@ def test_a_network_runs_with_the_threads_that_are_granted(monkeypatch):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         network = open_network(buffer.getvalue())
         assert network.get_session_options().intra_op_num_threads == int(threads)
-        np.testing.assert_allclose(network.run(None, {"x": x.numpy()})[0], layer(x).detach(), rtol=1e-5)
+        np.testing.assert_allclose(run_network(network, None, {"x": x.numpy()})[0], layer(x).detach(), rtol=1e-5)
+    with pytest.raises(RecipeError, match=r"this network cannot be run: .*'y'"):
+        run_network(network, ["y"], {"x": x.numpy()})
 
 
 def test_bytes_that_are_no_network_raise(capfd):
-    with pytest.raises(Exception, match="protobuf"):
+    with pytest.raises(RecipeError, match=r"not an ONNX network, or damaged: .*protobuf"):
         open_network(b"no network")
     assert capfd.readouterr() == ("", "")

@@ -6,9 +6,10 @@ use warnings;
 use Exporter 'import';
 use File::Basename qw(basename dirname);
 use File::Path qw(make_path);
+use Sys::Hostname qw(hostname);
 use POSIX ();
 our @EXPORT_OK = qw(warning fail parse_call task_log task_command make_log_dirs log_verdict pick_tasks report
-                    now_text single_quote in_path positive);
+                    now_text single_quote in_path positive run_sh_is_gone);
 
 sub me { return basename($0) }
 sub warning { print STDERR me() . ": warning: @_\n"; return }
@@ -18,6 +19,16 @@ sub now_text { return POSIX::strftime('%a %b %e %H:%M:%S %Z %Y', localtime) }
 sub in_path {  # in_path(program): is it a command? Asked first, so that no error message has to be hidden
     my ($program) = @_;
     return scalar grep { -f "$_/$program" && -x _ } split /:/, $ENV{PATH} // '';
+}
+
+# True if the run.sh that started this process has ended: it was killed, and could not stop its jobs itself. run.sh says
+# in RUN_SH who it is.
+sub run_sh_is_gone {
+    my ($host, $pid) = ($ENV{RUN_SH} // '') =~ /^(.+):([0-9]+)$/ or return 0;
+    return 0 if $host ne hostname();
+    return 1 if !kill(0, $pid) && $!{ESRCH};
+    open(my $stat, '<', "/proc/$pid/stat") or return 0;
+    return (<$stat> // '') =~ /^.*\) Z /s;  # ended, but not yet waited for
 }
 
 sub positive {  # positive(value, option): a whole number above 0, or the end

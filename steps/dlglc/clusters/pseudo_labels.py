@@ -11,6 +11,7 @@ from ..data.arks import read_embeddings, write_embeddings
 from ..data.tables import write_table
 from ..errors import RecipeError
 from ..files import write_text
+from ..locks import only_process
 from ..provenance import Stamp
 from ..settings.schema import ClusterSettings
 from ..training.distributed import Processes
@@ -57,9 +58,10 @@ def make_pseudo_labels(embedding_scp: Path, out_dir: Path, settings: ClusterSett
         log.info("clusters: %s", warning)
     outputs = [out_dir / name for name in ("utt2cluster", "centroids.ark", "centroids.scp", "cluster.json")]
     stamp = Stamp(out_dir / "stamp.json", {"cluster": asked, "seed": seed}, [embedding_scp], outputs)
-    stamp.clear()
-    write_clusters(out_dir, ids, found, sizes, seed)
-    stamp.write()
+    with only_process(out_dir, wait=True):
+        stamp.clear()
+        write_clusters(out_dir, ids, found, sizes, seed)
+        stamp.write()
 
 
 def write_clusters(out_dir: Path, ids: list[str], found: Clustering, sizes: Array, seed: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import RecipeError
 from .decode import ENDINGS, AudioFile
+from .tables import BLANKS, GAP, NOT_IN_KEYS, read_lines
 
 SPECIAL = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ud800-\udfff]|--|^-|-$")  # must be escaped in an id
 UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # cannot be in a line of a table
@@ -175,20 +176,22 @@ def read_labels(path: Path, corpus_dir: Path, found: Found) -> dict[str, tuple[s
         RecipeError: a line has another form, a file does not exist, or a file has two labels.
     """
     labels: dict[str, tuple[str, str]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot read these labels as UTF-8 text: {error}") from error
+    lines = read_lines(path, "no such label list: check --labels")
     composed = {unicodedata.normalize("NFC", utt): utt for utt in found.files}
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
+        if number == 1:
+            line = line.removeprefix("\ufeff")  # which some editors put in front of a text
+        if not line.strip(BLANKS) or line.startswith("#"):
             continue
-        words = [word.strip() for word in (line.split("\t") if "\t" in line else line.split())]
+        fields = line.split("\t") if "\t" in line else GAP.split(line.strip(BLANKS))
+        words = [word.strip(BLANKS) for word in fields]
         if len(words) not in (2, 3) or not all(words):
             raise RecipeError(
                 f"{path}:{number}: expected 'path speaker [session]', with tabs between if a path has blanks, found "
                 f"{line!r}"
             )
+        if strange := next((c for word in words[1:] for c in word if c != " " and NOT_IN_KEYS.match(c)), ""):
+            raise RecipeError(f"{path}:{number}: U+{ord(strange):04X} in {line[:200]!r}: take it out")
         utt = labelled_file(words[0], corpus_dir, composed)
         if utt is None:
             hint = "" if "\t" in line else " (a path with blanks needs tabs around it)"

@@ -13,7 +13,7 @@ import torch
 from ..data.fbank import Fbank
 from ..errors import RecipeError
 from ..files import read_json, whole_file, write_text
-from ..networks import open_network
+from ..networks import open_network, run_network
 from ..settings import load_settings
 from ..settings.schema import FbankSettings
 from .base import Encoder, Part
@@ -50,11 +50,7 @@ class OnnxEncoder(Encoder):
 
     def __init__(self, content: bytes, toolkit: str | None = None):
         super().__init__()
-        try:
-            self.network = open_network(content)
-        except Exception as error:  # onnxruntime raises classes of its own, which are not of one family
-            reason = " ".join(str(error).split())[:200]
-            raise RecipeError(f"not an ONNX network, or damaged: {reason}") from None
+        self.network = open_network(content)
         self.input = self._input()
         said = self.network.get_modelmeta().custom_metadata_map.get("framework", "")
         if said and said not in FRAMEWORKS:
@@ -92,10 +88,7 @@ class OnnxEncoder(Encoder):
     def run(self, x: torch.Tensor) -> torch.Tensor:
         """Energies or samples to embeddings."""
         x = x / INT16 if self.waveform else x
-        try:
-            outputs = self.network.run(None, {self.input.name: x.float().cpu().numpy()})
-        except Exception as error:  # as above
-            raise RecipeError(f"this network cannot be run: {' '.join(str(error).split())[:200]}") from None
+        outputs = run_network(self.network, None, {self.input.name: x.float().cpu().numpy()})
         found = [output for output in outputs if output.ndim == 2 and len(output) == len(x)]
         if len(found) != 1:
             shapes = ", ".join(str(output.shape) for output in outputs)

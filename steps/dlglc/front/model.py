@@ -94,6 +94,7 @@ class Model:
             tables = {name: arrays.pop(name) for name in ("rates", "thresholds", "misses")}
             self.decision = Decision(**tables, **self.card["decision"])
             self.scorer = Scorer(arrays=arrays, **self.card["backend"])
+            self.dimension = len(arrays["mean"])
         except UNUSABLE as error:
             raise RecipeError(f"{bundle.path}: not a bundle of this recipe: {CARD} or {ARRAYS}: {error!r}") from error
         self.listener = Listener(self.sample_rate)
@@ -101,12 +102,12 @@ class Model:
     @cached_property
     def engine(self) -> EncoderEngine:
         """The encoder. It is opened when it is needed."""
-        return EncoderEngine(self.parts[ONNX])
+        return EncoderEngine(self.parts[ONNX], f"{self.path}: {ONNX}", self.dimension)
 
     @cached_property
     def detector(self) -> SpeechDetector:
         """Finds speech. It is opened when it is needed."""
-        return SpeechDetector(self.parts[SPEECH])
+        return SpeechDetector(self.parts[SPEECH], f"{self.path}: {SPEECH}")
 
     def embed(self, source: Source, sample_rate: int | None = None) -> Array:
         """The embedding of a recording, (D,) float32, not length-normalised.

@@ -1,6 +1,7 @@
 """Who spoke when in one long recording: speech, windows, voices, turns, and RTTM."""
 
 import itertools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from .listening import find_speech
 from .model import Model
 from .windows import cut_windows, embed_windows, group_windows
 
+NOT_IN_FIELDS = re.compile(r"[\s\x00-\x1f\x7f\ufeff\ud800-\udfff]")
 BREATH = 0.5  # s; a shorter pause of one voice ends no turn
 
 
@@ -82,8 +84,14 @@ def join_windows(
 
 
 def rttm(name: str, turns: Iterable[Turn]) -> list[str]:
-    """Lines of NIST's RTTM."""
-    name = Path(name).stem.replace(" ", "_")
+    """Lines of NIST's RTTM.
+
+    Args:
+        name: of the recording. Characters that would end its field or its line become _, and so do bytes that are no
+            UTF-8.
+        turns: of the recording.
+    """
+    name = NOT_IN_FIELDS.sub("_", Path(name).stem) or "recording"
     return [
         f"SPEAKER {name} 1 {turn.start:.3f} {turn.end - turn.start:.3f} <NA> <NA> voice{turn.voice + 1} <NA> <NA>"
         for turn in turns

@@ -9,6 +9,7 @@ from ..arrays import Array
 from ..bundles.container import pack_arrays
 from ..errors import RecipeError
 from ..files import whole_file
+from ..locks import only_process
 from .model import Heard
 
 Columns = dict[str, Array]
@@ -36,7 +37,8 @@ def write_ark(path: Path, columns: Columns, bundle: str) -> None:
     """PATH/embedding.{ark,scp}."""
     from ..data.arks import write_embeddings
 
-    write_embeddings(path, columns["ids"].tolist(), columns["embeddings"])
+    with only_process(path, wait=True):
+        write_embeddings(path, columns["ids"].tolist(), columns["embeddings"])
 
 
 def check_form(path: Path) -> Writer:

@@ -5,8 +5,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..console import log
 from ..errors import RecipeError
 from ..files import write_text
@@ -14,7 +12,7 @@ from .comparison import Evaluation, comparison_rows, conditions_section, differe
 from .conditions import describe_conditions, trial_lists
 from .markdown import markdown_table
 from .plots import DINO_FIGURES, plot_dino, plot_rounds
-from .records import describe_origin, read_experiment, read_json, read_lines, systems_of
+from .records import describe_origin, read_config, read_experiment, read_figures, read_lines, systems_of
 from .tables import describe_data, kept_starts, left_out, results_table, training_section, trial_list
 from .unlabelled import unlabelled_section
 
@@ -118,7 +116,7 @@ def dino_page(run_dirs: list[Path], out_dir: Path) -> None:
         RecipeError: an epoch of a run is not scored.
     """
     runs = {run_dir.name: read_dino_run(run_dir) for run_dir in run_dirs}
-    uniform = math.log(yaml.safe_load((run_dirs[0] / "dino/config.yaml").read_text())["head"]["outputs"])
+    uniform = math.log(read_config(run_dirs[0] / "dino/config.yaml")["head"]["outputs"])
     out_dir.mkdir(parents=True, exist_ok=True)
     plot_dino(runs, uniform, out_dir / "dino.svg")
     parts = [f"{describe_origin()} ln K = {uniform:.2f}.", "![DINO by epoch](dino.svg)"]
@@ -135,7 +133,7 @@ def read_dino_run(run_dir: Path) -> list[dict[str, Any]]:
         scored = run_dir / f"epoch{line['epoch']:02d}/scores/cosine.json"
         if not scored.exists():
             raise RecipeError(f"{scored}: no such file: local/experiments/dino_curve.sh scores the epochs")
-        line["eer"] = read_json(scored)["eer"]
+        line["eer"] = read_figures(scored, ("eer",))["eer"]
     return lines
 
 

@@ -1,8 +1,12 @@
 """The results of an experiment directory as records."""
 
+import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from .. import files
 from ..errors import RecipeError
@@ -10,6 +14,7 @@ from ..provenance import describe_code, describe_machine, read_record
 from .staleness import outdated
 
 ORDER = {"mfcc": 0, "untrained": 1, "contrastive": 2, "dino": 3, "start": 3}  # of systems; round1, round2, … follow
+NUMBERS = ("epoch", "seconds", "loss", "kept")  # never null
 BACKENDS = {"cosine": "cosine", "asnorm": "AS-norm", "plda": "PLDA"}  # titles, in the order of the tables
 
 
@@ -71,7 +76,7 @@ def cluster_figures(directory: Path) -> dict[str, Any]:
         newer = clusters.stat().st_mtime > quality.stat().st_mtime
         if newer or outdated(clusters):
             return {}
-    return read_json(quality) or {}
+    return read_figures(quality, (), ("nmi", "purity", "num_clusters"))
 
 
 def read_system(directory: Path) -> list[dict[str, Any]]:
@@ -88,13 +93,13 @@ def read_system(directory: Path) -> list[dict[str, Any]]:
             {
                 "system": directory.name,
                 "backend": path.stem,
-                **read_json(path),
+                **read_figures(path, ("eer",), ("mindcf_0.01", "mindcf_0.05")),
                 "nmi": quality.get("nmi"),
                 "purity": quality.get("purity"),
                 "num_clusters": quality.get("num_clusters"),
                 "seed": stamp.get("settings", {}).get("seed"),
                 "epochs": len(lines),
-                "train_seconds": round(sum(line["seconds"] for line in lines), 1),
+                "train_seconds": round(sum(line.get("seconds", 0.0) for line in lines), 1),
                 "gate": gates[-1] if gates else None,
             }
         )
@@ -118,6 +123,80 @@ def read_json(path: Path) -> Any:
     return files.read_json(path) if path.exists() else None
 
 
+def read_figures(path: Path, keys: Sequence[str] = (), others: Sequence[str] = ()) -> dict[str, Any]:
+    """The figures in a JSON file; empty if the file does not exist.
+
+    Args:
+        path: the file.
+        keys: that must be there, with a finite number or null.
+        others: that may be there, with a finite number or null.
+
+    Raises:
+        RecipeError: it is damaged.
+    """
+    figures = read_json(path)
+    if figures is None:
+        return {}
+    if not isinstance(figures, dict):
+        raise RecipeError(f"{path}: damaged: not an object of figures: remove it and run the stage that writes it")
+    values = {key: figures.get(key, "") for key in keys} | {key: figures.get(key) for key in others}
+    wrong = next((key for key, value in values.items() if kind_of(value) != "a number"), None)
+    if wrong is not None:
+        raise RecipeError(f"{path}: damaged: {wrong} is no number: remove it and run the stage that writes it")
+    return figures
+
+
+def read_stamp(path: Path, part: str) -> dict[str, Any]:
+    """The settings, or the inputs, in the record of an output; empty if there is no such record.
+
+    Args:
+        path: the record.
+        part: settings or inputs.
+
+    Raises:
+        RecipeError: it is damaged.
+    """
+    found = read_figures(path).get(part, {})
+    if not isinstance(found, dict):
+        raise RecipeError(f"{path}: damaged: {part} is no object: remove it and run the stage that writes it")
+    return found
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a .jsonl file; empty if the file does not exist."""
-    return files.read_json_lines(path)
+    """The records of a .jsonl file; empty if the file does not exist.
+
+    Raises:
+        RecipeError: a line is damaged: it lacks a key of the first line, or has a value of another kind there. What is
+            null in the first line may be a number or a list later.
+    """
+    lines = files.read_json_lines(path)
+    for number, line in enumerate(lines, 1):
+        for key, value in {**lines[0], **{key: 0 for key in NUMBERS if key in line}}.items():
+            found = line.get(key, ())
+            null = found is None and key in NUMBERS
+            if null or (kind_of(found) != kind_of(value) and not (value is None and found and isinstance(found, list))):
+                raise RecipeError(
+                    f"{path}:{number}: damaged: {key} is {line.get(key, 'missing')!r}, not {kind_of(value)}: restore "
+                    "the file from a copy, or remove it: what was trained is kept, only its figures are lost"
+                )
+    return lines
+
+
+def kind_of(value: Any) -> str:
+    """What a value of a record is. null stands for a number that does not exist."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)):
+        return "a number"
+    return "a text" if isinstance(value, str) else f"a {type(value).__name__}"
+
+
+def read_config(path: Path) -> Any:
+    """The settings in a config.yaml.
+
+    Raises:
+        RecipeError: it is missing or damaged.
+    """
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RecipeError(f"{path}: cannot read it: {reason}: run the training again, which writes it") from None

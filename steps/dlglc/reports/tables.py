@@ -9,7 +9,7 @@ import yaml
 from .choice import describe_choice, unchanged_rounds
 from .conditions import MIXED, UNKNOWN, TrialList
 from .markdown import markdown_table, record_table
-from .records import read_lines, stale_scores
+from .records import read_config, read_lines, stale_scores
 
 
 def trial_list(data: Path | None, backend: str) -> str | None:
@@ -42,7 +42,7 @@ def results_table(records: list[dict[str, Any]], lists: Sequence[TrialList] = ()
             continue
         row = [r["system"], r["backend"], f"{r['eer']:.2f}"]
         row += [eers.get((r["system"], r["backend"] + some.suffix), "–") for some in columns]
-        row += [f"{r['mindcf_0.01']:.3f}", f"{r['mindcf_0.05']:.3f}"]
+        row += ["–" if r.get(key) is None else f"{r[key]:.3f}" for key in ("mindcf_0.01", "mindcf_0.05")]
         row += ["–" if r[key] is None else f"{r[key]:.3f}" for key in ("nmi", "purity")]
         rows.append([*row, str(r["epochs"]), f"{r['train_seconds']:.0f}"])
     return markdown_table(head, rows, left=2)
@@ -84,8 +84,8 @@ def training_section(directory: Path) -> list[str]:
             "Shares of the labels, and their precision by the true speakers (for this report only):",
             record_table(gate, list(gate[0])),
         ]
-    config = yaml.safe_load((directory / "config.yaml").read_text())
-    command = (directory / "command").read_text().strip()
+    config = read_config(directory / "config.yaml")
+    command = (directory / "command").read_text(errors="replace").strip()
     text = yaml.safe_dump(config, sort_keys=False).strip()
     parts.append(
         f"<details><summary>Configuration</summary>\n\n```yaml\n{text}\n```\n\n```\n{command}\n```\n\n</details>"

@@ -6,7 +6,7 @@ from typing import Any
 from ..data.folder import shown_path
 from ..data.tables import read_table
 from .markdown import markdown_table
-from .records import read_json, read_lines, systems_of
+from .records import read_figures, read_lines, systems_of
 
 COLUMNS = {
     "num_clusters": "clusters",
@@ -47,8 +47,8 @@ def unlabelled_section(exp_dir: Path, data: Path | None) -> list[str]:
     """
     rows, last = [], None
     for system in systems_of(exp_dir):
-        found = read_json(system / "clusters/unlabelled.json")
-        if found is None:
+        found = read_figures(system / "clusters/unlabelled.json", (), ("seed_agreement",))
+        if not found:
             continue
         last = system
         rows.append([system.name, *(cell({**found, **shares_of(system)}.get(key)) for key in COLUMNS)])

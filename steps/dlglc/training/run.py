@@ -81,7 +81,8 @@ def train(
                 if processes.first:
                     save("model.pt", task.final_state())
                     stamp.write()
-    processes.close()
+    with explain_lost_process(options.out_dir, processes):
+        processes.close()
 
 
 def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Stamp, processes: Processes) -> bool:
@@ -134,6 +135,8 @@ def find_conflict(out_dir: Path, stamp: Stamp) -> str:
         stamp: the record of the training that is wanted.
     """
     there = [name for name in RUN_FILES if (out_dir / name).exists()]
+    if not there:  # nothing was trained, though its record may be there
+        return ""
     if stamp.read() is not None:
         if not stamp.matches():
             return f"holds a run with other settings ({'; '.join(stamp.differences()[:4])})"
@@ -143,7 +146,7 @@ def find_conflict(out_dir: Path, stamp: Stamp) -> str:
                 f"{wrong[0]}. Remove it, and the same command writes it again; if you have put it there, take it away"
             )
         return ""
-    if there and (stamp.damaged or "checkpoint.pt" in there):
+    if stamp.damaged or "checkpoint.pt" in there:
         state = "damaged" if stamp.damaged else "missing"
         found = identity_in(out_dir / "checkpoint.pt") if "checkpoint.pt" in there else None
         if found == stamp.identity:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,17 @@ def test_a_signal_stops_the_jobs_and_their_children(shell, sent):
     pids = [int((shell.cwd / f"pid.{job}").read_text()) for job in (1, 2)]
     wait_for(lambda: not any(alive(pid) for pid in pids), "children are left behind")
     assert not (shell.cwd / "pid.3").exists() and sent.name in shell.err
+
+
+def test_the_jobs_end_when_the_run_sh_that_they_belong_to_is_gone(shell):
+    with subprocess.Popen(["sleep", "60"]) as run_sh:
+        shell.env["RUN_SH"] = f"{socket.gethostname()}:{run_sh.pid}"
+        process = shell.start("run.pl", "log/a.log", "bash", "-c", "echo $$ >pid; touch go; sleep 60")
+        wait_for((shell.cwd / "go").exists)
+        run_sh.kill()
+        errors = process.communicate()[1]
+    assert process.returncode == 2 and "caught SIGKILL of run.sh, stopping 1 jobs" in errors
+    wait_for(lambda: not alive(int((shell.cwd / "pid").read_text())), "the job is left behind")
 
 
 def test_a_job_that_ignores_term_is_killed(shell):

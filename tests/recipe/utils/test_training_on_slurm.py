@@ -34,9 +34,9 @@ def whole(tiny, script, tmp_path_factory):
     return out
 
 
-def start(slurm, tiny, out):
+def start(slurm, tiny, out, hold=None):
     """A training job that stands in mid-epoch: (queue.pl's process, the job's number, its node)."""
-    hold = Hold(out.with_name(f"{out.name}-hold"), THIRD_EPOCH)
+    hold = hold or Hold(out.with_name(f"{out.name}-hold"), THIRD_EPOCH)
     variables = [f"{name}={value}" for name, value in hold.environment.items()]  # behind path.sh, which sets the path
     process = slurm.start("queue.pl", "--mem", "2G", out / f"log/{out.name}.log", "env", *variables,
                           "steps/train_dino.py", *dino_arguments(tiny, out, *SETTINGS))  # fmt: skip
@@ -66,6 +66,60 @@ def test_a_training_on_a_drained_node_goes_on_elsewhere(slurm, tiny, whole, tmp_
         assert_resumed(slurm, process, tmp_path / "drained", whole)
     finally:
         slurm.node("n1", "RESUME")
+
+
+def processes_of(words):
+    """Processes with HOLD=words in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"HOLD={words}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+ENDINGS = {
+    "time": "Slurm state TIMEOUT of job",
+    "memory": "Slurm state OUT_OF_MEMORY of job",
+    "cancelled": "Slurm state CANCELLED of job",
+}
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_a_training_that_slurm_ends_goes_on_with_the_same_command(slurm, tiny, whole, tmp_path, end):
+    out, hold = tmp_path / end, Hold(tmp_path / "hold", THIRD_EPOCH)
+    process, job, _ = start(slurm, tiny, out, hold)
+    if end == "time":
+        slurm.control("update", f"JobId={job}", "EndTime=now")
+    elif end == "memory":
+        hold.eat(3 << 30)  # the job asked for 2 GiB
+    else:
+        slurm.ask("scancel", job)
+    errors = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 1 and ENDINGS[end] in errors
+    wait_for(lambda: not processes_of(hold.words), "processes of a job that has ended")
+    log = out / "log/again.log"
+    again = slurm("queue.pl", "--mem", "2G", log, "steps/train_dino.py", *dino_arguments(tiny, out, *SETTINGS))
+    assert again == 0, slurm.err
+    assert any("resuming at epoch 3, step 3 of 4" in line for line in slurm.log(log))
+    assert same_model(whole / "model.pt", out / "model.pt")
+    assert not list(out.rglob("*.tmp")) and not (out / "in_use.json").exists()
+
+
+def test_a_training_that_an_urgent_job_displaces_is_started_again(slurm, tiny, whole, tmp_path):
+    out, hold = tmp_path / "displaced", Hold(tmp_path / "hold", THIRD_EPOCH)
+    process, job, node = start(slurm, tiny, out, hold)
+    wrap = ["--wrap=true", f"--output={tmp_path}/urgent"]
+    slurm.ask("sbatch", "--partition=urgent", "--exclusive", "--mem=1G", f"--nodelist={node}", *wrap)
+    slurm.restart(job)
+    assert process.wait(timeout=PATIENCE) == 0, process.stderr.read()
+    log = slurm.log(out / "log/displaced.log")
+    assert any(line.startswith("# Start 2") for line in log)
+    assert any("resuming at epoch 3, step 3 of 4" in line for line in log)
+    assert same_model(whole / "model.pt", out / "model.pt") and not (out / "in_use.json").exists()
+    assert not processes_of(hold.words)
 
 
 def kill_job(slurm, log):

@@ -2,7 +2,7 @@
 
 HOLD=FOLDER:COUNT in the environment holds the process that has just written its COUNT-th checkpoint.pt, once for each
 FOLDER, until FOLDER/go is there. FOLDER/held says that it stands. So a test loses a training, or a node, at a known
-step, on any machine.
+step, on any machine. If FOLDER/eat is there meanwhile, the process takes so many bytes of memory.
 """
 
 import os
@@ -22,8 +22,12 @@ def hold(folder: str, count: int) -> None:
         if seen == count and not os.path.exists(f"{folder}/held"):
             with open(f"{folder}/held", "w"):
                 pass
+            eaten = b""
             while not os.path.exists(f"{folder}/go"):
                 time.sleep(0.02)
+                if not eaten and os.path.exists(f"{folder}/eat"):
+                    with open(f"{folder}/eat") as file:
+                        eaten = b"x" * int(file.read())
 
     os.replace = counting
 

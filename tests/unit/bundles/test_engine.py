@@ -11,6 +11,8 @@ from dlglc.bundles.container import SPEECH, read_bundle
 from dlglc.bundles.engine import EncoderEngine, SpeechDetector
 from dlglc.bundles.export import torch_embedding
 from dlglc.encoders.models import load_model
+from dlglc.errors import RecipeError
+from faults import read_commands
 from support.scripts import environment
 
 
@@ -44,3 +46,17 @@ def test_onnxruntime_leaves_nothing_behind_and_reports_nothing(bundles, tmp_path
     given = {name: value for name, value in environment(**folders).items() if name != "ORT_DISABLE_TELEMETRY"}
     subprocess.run([sys.executable, "-c", program], env=given, check=True)
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_network_that_is_none_or_gives_something_else_is_named():
+    figures = read_commands.network()
+    waveform = np.zeros((2, 900), np.float32)
+    assert EncoderEngine(figures, "x", 4).embed(waveform).shape == (2, 4)
+    with pytest.raises(RecipeError, match="x: not a network of this recipe: it gives something else than 2 x 5"):
+        EncoderEngine(figures, "x", 5).embed(waveform)
+    with pytest.raises(RecipeError, match="x: not a network of this recipe"):
+        EncoderEngine(b"no network", "x")
+    with pytest.raises(RecipeError, match="x: not a network of this recipe"):
+        SpeechDetector(figures, "x").audio_forward(np.zeros(900, np.float32))
+    with pytest.raises(RecipeError, match="something else than 2 x 4 finite numbers"):
+        EncoderEngine(figures, "x", 4).embed(waveform + np.nan)

@@ -86,6 +86,7 @@ def test_labels_name_files_by_path_or_id(tmp_path, corpus):
         **{"anna--a.wav": ("A", "monday"), "anna--b.wav": ("A", "anna--b.wav")},
         "ben%20x--c.wav": ("B", "ben%20x--c.wav"),
     }
+    assert labels(tmp_path, corpus, "\ufeffanna/a.wav A\r\n") == {"anna--a.wav": ("A", "anna--a.wav")}
     assert labels(tmp_path, corpus, "ben x/c.wav\tB\tmonday\n") == {"ben%20x--c.wav": ("B", "monday")}
 
 
@@ -97,6 +98,9 @@ def test_labels_name_files_by_path_or_id(tmp_path, corpus):
         ("ben x/c.wav B s t\n", r"labels:1: expected"),
         ("anna/a.wav A\nanna/a.wav B\n", r"labels:2: 'anna/a\.wav' has a label"),
         ("# nothing\n", r"labels: no label in it"),
+        ("anna/a.wav\u00a0A\n", r"labels:1: expected 'path speaker"),
+        ("anna/a.wav A\u2028anna/b.wav A\n", r"labels:1: U\+2028 in"),
+        ("anna/a.wav A\n\u00a0\n", r"labels:2: expected 'path speaker"),
     ],
 )
 def test_mistakes_in_labels_are_named(tmp_path, corpus, text, words):
@@ -105,7 +109,7 @@ def test_mistakes_in_labels_are_named(tmp_path, corpus, text, words):
 
 
 def test_missing_labels_are_named(tmp_path, corpus):
-    with pytest.raises(RecipeError, match="labels: cannot read"):
+    with pytest.raises(RecipeError, match="labels: no such label list"):
         read_labels(tmp_path / "labels", *corpus)
 
 

@@ -96,7 +96,7 @@ def test_an_ark_needs_kaldiio_alone(bundles, tmp_path):
     program = (
         "import sys; sys.modules.update(torch=None, pydantic=None, sklearn=None, yaml=None)\n"
         "from dlglc.front.command import main\n"
-        f"main(['embed', {str(bundles.labelled)!r}, {str(bundles.speech[0][0])!r}, '--out', {str(tmp_path / 'embeddings')!r}])"
+        f"main(['embed', {str(bundles.labelled)!r}, {str(bundles.speech[0][0])!r}, '--out', {str(tmp_path / 'out')!r}])"
     )
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path, check=False)

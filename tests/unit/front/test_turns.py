@@ -23,6 +23,9 @@ def test_turns_from_windows():
     found = join_windows(windows, np.array([1, 0, 0, 1]), stretches, 16000)
     # the middles of the first two windows are 1 s and 2 s; the second pause is short, the third is long
     assert found == [Turn(0, 1.5, 0), Turn(1.5, 5.25, 1), Turn(10, 12, 0)]
+    for name in ("a\tb.wav", "a\u2028b.wav", "a\nb.wav", "a\udcffb.wav"):
+        assert rttm(name, found)[1].split(" ")[1] == "a_b"
+    assert rttm("", found)[1].split(" ")[1] == "recording"
     assert rttm("a b.wav", found)[1] == "SPEAKER a_b 1 1.500 3.750 <NA> <NA> voice2 <NA> <NA>"
 
 

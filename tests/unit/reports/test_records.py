@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 
@@ -9,9 +10,12 @@ from dlglc.errors import RecipeError
 from dlglc.provenance import Stamp
 from dlglc.reports.records import (
     describe_origin,
+    read_config,
     read_experiment,
+    read_figures,
     read_json,
     read_lines,
+    read_stamp,
     score_order,
     stale_scores,
     systems_of,
@@ -93,9 +97,40 @@ def test_files_that_are_not_there_are_empty(tmp_path):
     assert read_json(tmp_path / "a.json") is None
     assert read_lines(tmp_path / "a.jsonl") == []
     write(tmp_path / "a.json", [1])
-    write(tmp_path / "a.jsonl", {"a": 1}, {"b": 2})
+    write(tmp_path / "a.jsonl", {"a": 1}, {"a": 2, "b": [2]})
     assert read_json(tmp_path / "a.json") == [1]
-    assert read_lines(tmp_path / "a.jsonl") == [{"a": 1}, {"b": 2}]
+    assert read_lines(tmp_path / "a.jsonl") == [{"a": 1}, {"a": 2, "b": [2]}]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([{"epoch": 1, "seconds": "x"}], "metrics.jsonl:1: damaged: seconds is 'x', not a number"),
+        ([{"epoch": "1", "seconds": 1}], "metrics.jsonl:1: damaged: epoch is '1', not a number"),
+        ([{"epoch": 1, "seconds": 1, "loss": 2}, {"epoch": 2, "seconds": 1}], "metrics.jsonl:2: damaged: loss"),
+        ([{"epoch": 1, "seconds": float("nan")}], "metrics.jsonl:1: damaged: seconds is nan"),
+        ([{"epoch": 1, "seconds": 1, "gate": "off"}, {"epoch": 2, "seconds": 1, "gate": 5}], "gate is 5, not a text"),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path, lines, said):
+    write(tmp_path / "metrics.jsonl", *lines)
+    with pytest.raises(RecipeError, match=re.escape(said)):
+        read_lines(tmp_path / "metrics.jsonl")
+
+
+def test_damaged_figures_settings_and_records_are_named(tmp_path):
+    for value, said in (([1], "not an object"), ({}, "eer is no number"), ({"eer": "x"}, "eer is no number")):
+        write(tmp_path / "cosine.json", value)
+        with pytest.raises(RecipeError, match=said):
+            read_figures(tmp_path / "cosine.json", ("eer",))
+    assert read_figures(tmp_path / "gone.json", ("eer",)) == {}
+    write(tmp_path / "stamp.json", {"settings": 5})
+    with pytest.raises(RecipeError, match="settings is no object"):
+        read_stamp(tmp_path / "stamp.json", "settings")
+    (tmp_path / "config.yaml").write_text("a: [1")
+    for name in ("config.yaml", "gone.yaml"):
+        with pytest.raises(RecipeError, match=f"{name}: cannot read it"):
+            read_config(tmp_path / name)
 
 
 def test_the_origin_names_code_and_machine():

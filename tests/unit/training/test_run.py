@@ -70,6 +70,12 @@ def test_a_model_that_was_put_there_is_kept(prepare, tmp_path, caplog):
     assert not (tmp_path / "out/stamp.json").exists()
 
 
+def test_a_run_that_ended_before_anything_was_trained_holds_nobody_up(prepare, tmp_path):
+    prepare(30.0)
+    assert prepare(31.0)
+    assert yaml.safe_load((tmp_path / "out/config.yaml").read_text())["scale"] == 31.0
+
+
 def test_a_run_of_other_settings_is_refused_or_discarded(prepare, tmp_path):
     prepare(30.0)
     names = ("model.pt", "checkpoint.pt", "metrics.jsonl")

@@ -50,6 +50,7 @@ def enrol(args: argparse.Namespace) -> int:
     import numpy as np
 
     from ...data.folder import speaker_of
+    from ...locks import only_process
     from ..model import NO_SPEECH, load_model
     from ..people import People
 
@@ -61,10 +62,11 @@ def enrol(args: argparse.Namespace) -> int:
     if not heard:
         raise RecipeError("no recording with speech: nobody is enrolled")
     vectors = model.scorer.represent(np.stack([one.embedding for one in heard.values()]))
-    before = People.read(args.people, model.id) if args.people.exists() else None
-    before = before or People.none(model.id, vectors.shape[1])
-    people = before.added([person[name] for name in heard], vectors)
-    people.write(args.people)
+    with only_process(args.people.parent, wait=True):  # another command may enrol people in the same file
+        before = People.read(args.people, model.id) if args.people.exists() else None
+        before = before or People.none(model.id, vectors.shape[1])
+        people = before.added([person[name] for name in heard], vectors)
+        people.write(args.people)
     names = sorted({person[name] for name in heard})
     record = {"enrolled": names, "recordings": len(heard), "left_out": silent, "people": len(people)}
     text = (
@@ -77,10 +79,13 @@ def enrol(args: argparse.Namespace) -> int:
 def remove(args: argparse.Namespace) -> int:
     """Take people out."""
     from ...bundles.container import read_bundle
+    from ...locks import only_process
     from ..people import People
 
-    people = People.read(args.people, read_bundle(args.bundle).id).without(args.names)
-    people.write(args.people)
+    bundle = read_bundle(args.bundle).id
+    with only_process(args.people.parent, wait=True):
+        people = People.read(args.people, bundle).without(args.names)
+        people.write(args.people)
     answer({"removed": args.names, "people": len(people)}, f"{args.people}: {len(people)} people", args.json)
     return 0
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...arrays import Array
 from ...clusters.search import size_warnings
-from ..records import BACKENDS, read_json
+from ..records import BACKENDS, read_figures
 from ..session_signs import known_sessions, session_agreement, speaker_pairs
 from .experiment import Experiment, Finding, percent
 
@@ -51,7 +51,7 @@ def check_stability(experiment: Experiment) -> list[Finding] | str:
     files = [file for file in files if file.exists()]
     if not files:
         return "assessed without labels only"
-    agreement = read_json(files[-1])["seed_agreement"]
+    agreement = read_figures(files[-1], ("seed_agreement",))["seed_agreement"]
     if agreement >= 0.5:
         return []
     problem = f"clusters change with the seed: agreement {agreement:.2f}, where 1 is the same clusters and 0 is chance"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...data.tables import read_table
-from ..records import read_experiment, read_json, read_lines, systems_of
+from ..records import read_experiment, read_lines, read_stamp, systems_of
 from ..truth import true_speakers
 
 
@@ -41,7 +41,7 @@ class Experiment:
 
     def settings(self, system: Path, idea: str) -> dict[str, Any]:
         """Settings of a training."""
-        found: dict[str, Any] = (read_json(system / "stamp.json") or {}).get("settings", {}).get(idea, {})
+        found: dict[str, Any] = read_stamp(system / "stamp.json", "settings").get(idea, {})
         return found
 
     @functools.cached_property

@@ -3,7 +3,7 @@
 import itertools
 from pathlib import Path
 
-from ..records import BACKENDS, read_json, variant_and_round
+from ..records import BACKENDS, read_figures, variant_and_round
 from .experiment import Experiment, Finding
 
 NEAR_CHANCE = 40.0  # EER in percent
@@ -74,7 +74,7 @@ def worse(experiment: Experiment, before: Path, after: Path) -> list[str]:
         ("quality.json", "nmi", "NMI of the clusters", 0.02),
         ("unlabelled.json", "seed_agreement", "agreement of clusters between seeds", 0.1),
     ):
-        old, new = (read_json(system / "clusters" / file) or {} for system in (before, after))
+        old, new = (read_figures(system / "clusters" / file) for system in (before, after))
         if key in old and key in new and new[key] < old[key] - margin:
             found.append(f"{title} falls from {old[key]:.3f} to {new[key]:.3f}")
     return found

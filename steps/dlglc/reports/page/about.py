@@ -8,7 +8,7 @@ import numpy as np
 from ...provenance import flatten
 from ...settings import SCHEMAS, load_settings
 from ...settings.messages import shown
-from ..records import read_json, read_lines, systems_of
+from ..records import read_lines, read_stamp, systems_of
 from .blocks import Block, Section, Table, Text
 
 
@@ -57,7 +57,7 @@ def recorded_settings(exp_dir: Path) -> dict[str, dict[str, Any]]:
         records += sorted(system.glob("scores/.*.stamp"))
         settings: dict[str, Any] = {}
         for record in records:
-            settings |= (read_json(record) or {}).get("settings", {})
+            settings |= read_stamp(record, "settings")
         found[system.name] = {idea: values for idea, values in settings.items() if isinstance(values, dict)}
     return found
 
@@ -67,10 +67,10 @@ def training_row(system: Path) -> list[str]:
     lines = read_lines(system / "metrics.jsonl")
     if not lines:
         return []
-    seed = (read_json(system / "stamp.json") or {}).get("settings", {}).get("seed", "–")
-    seconds = sum(line["seconds"] for line in lines)
+    seed = read_stamp(system / "stamp.json", "settings").get("seed", "–")
+    seconds = sum(line.get("seconds", 0.0) for line in lines)
     speed = [line["utterances_per_second"] for line in lines if "utterances_per_second" in line]
-    waited = sum(line.get("data_wait", 0.0) * line["seconds"] for line in lines) / seconds
+    waited = sum(line.get("data_wait", 0.0) * line.get("seconds", 0.0) for line in lines) / max(seconds, 1e-9)
     command = (system / "command").read_text().strip().splitlines() if (system / "command").exists() else []
     made = command[-1].lstrip("# ") if command else "–"
     figures = [f"{seconds / 60:.1f}", f"{np.mean(speed):.0f}" if speed else "–", f"{100 * waited:.0f}"]

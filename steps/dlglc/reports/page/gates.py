@@ -12,7 +12,7 @@ from ...arrays import Array
 from ...data.tables import read_table
 from ...rounds.records import DECISIONS, read_record, record_file
 from ..quality import right_labels
-from ..records import read_json, read_lines, systems_of
+from ..records import read_lines, read_stamp, systems_of
 from ..truth import true_speakers
 from ..unlabelled import cell
 from .blocks import Block, Figure, Frame, Row, Section, Slider, Table
@@ -64,9 +64,7 @@ def gates_section(exp_dir: Path, data: Path | None) -> Section:
 
 def right_of(system: Path, data: Path | None) -> Array | None:
     """(N,) bool, whether each pseudo label of a round is right by the true speakers; None if that is not known."""
-    labels = next(
-        (Path(name) for name in (read_json(system / "stamp.json") or {}).get("inputs", {}) if labels_in(name)), None
-    )
+    labels = next((Path(name) for name in read_stamp(system / "stamp.json", "inputs") if labels_in(name)), None)
     speakers = true_speakers(data, "train")
     if labels is None or not labels.exists() or not speakers:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..records import BACKENDS, read_json, systems_of, variant_and_round
+from ..records import BACKENDS, read_figures, systems_of, variant_and_round
 from ..unlabelled import COLUMNS, EXPLANATION, cell, shares_of
 from .blocks import Block, Facts, Figure, Row, Section, Table, Text
 from .drawing import canvas, legend_above, style_of, to_svg
@@ -146,7 +146,8 @@ def results_table(records: list[dict[str, Any]]) -> Table:
 
 def unlabelled_blocks(exp_dir: Path) -> list[Block]:
     """What is known without labels: figures by round, a table, what the columns mean."""
-    found = {system: read_json(system / "clusters/unlabelled.json") for system in systems_of(exp_dir)}
+    files = {system: system / "clusters/unlabelled.json" for system in systems_of(exp_dir)}
+    found = {system: read_figures(file, (), ("seed_agreement",)) for system, file in files.items()}
     found = {system: {**figures, **shares_of(system)} for system, figures in found.items() if figures}
     if not found:
         return []

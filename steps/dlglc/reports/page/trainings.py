@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ...arrays import Array
 from ..choice import describe_choice
-from ..records import read_lines, systems_of
+from ..records import read_config, read_lines, systems_of
 from ..unlabelled import cell
 from .blocks import Block, Figure, Row, Section, Table, Text
 from .drawing import curves
@@ -57,7 +56,7 @@ def with_start(lines: Lines) -> Lines:
 
 def dino_figures(system: Path, lines: Lines) -> list[Figure]:
     """Loss, entropies and deviation of a DINO training."""
-    settings = yaml.safe_load((system / "config.yaml").read_text()) if (system / "config.yaml").exists() else {}
+    settings = read_config(system / "config.yaml") if (system / "config.yaml").exists() else {}
     outputs = settings.get("head", {}).get("outputs")
     level = (f"ln K = {math.log(outputs):.2f}", math.log(outputs)) if outputs else None
     name = system.name

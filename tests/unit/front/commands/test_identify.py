@@ -1,12 +1,18 @@
 """dlg-lc identify: people are enrolled, found, taken out; strangers are unknown."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 import soundfile
 
+from dlglc.front.model import load_model
+from dlglc.front.people import People
+from dlglc.locks import only_process
 from support.audio_files import tones
 from support.commands import dlg_lc
+from support.scripts import environment
 
 
 @pytest.fixture
@@ -60,3 +66,22 @@ def test_what_cannot_be_done_is_said(bundles, capsys, tmp_path):
     found = dlg_lc(capsys, "identify", "enrol", bundle, tmp_path / "b.npz", tmp_path / "flat")
     assert "in no sub-folder" in found.err
     assert not (tmp_path / "b.npz").exists()
+
+
+def test_two_commands_at_once_both_enrol(bundles, capsys, tmp_path):
+    bundle, people = bundles.labelled, tmp_path / "people.npz"
+    words = [sys.executable, "-c", "from dlglc.front.command import main; main()", "identify", "enrol"]
+    with only_process(tmp_path, wait=False):
+        command = [*words, "--name", "b", bundle, people, bundles.speech[1][0]]
+        other = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert "waiting for: process" in other.stderr.readline()
+        dlg_lc_in_lock(bundle, people, bundles.speech[0][0])
+    assert other.wait() == 0, other.stderr.read()
+    assert dlg_lc(capsys, "identify", "list", "--json", bundle, people).json == {"people": {"a": 1, "b": 1}}
+
+
+def dlg_lc_in_lock(bundle, people, recording):
+    """What enrol does while it holds the file."""
+    model = load_model(bundle)
+    vectors = model.scorer.represent(model.hear(recording).embedding[None])
+    People.none(model.id, vectors.shape[1]).added(["a"], vectors).write(people)
