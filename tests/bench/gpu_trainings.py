@@ -49,8 +49,12 @@ class Trainings:
             print(f"gpu.py: /dev/shm holds the batches of {room} workers, not of {self.workers}", file=sys.stderr)
             self.workers = room
 
+    def make_data(self) -> None:
+        """Make the data of all trainings in WORK."""
+        make_data(self.size, sorted({n for both in self.utterances.values() for n in both}))
+
     def run(self, only: str | None) -> list[str]:
-        """Make the data, train, and add the table.
+        """Train, and add the table.
 
         Args:
             only: dino or dlglc alone. None: both.
@@ -59,7 +63,6 @@ class Trainings:
             the trainings that failed.
         """
         size, half = self.size, self.size.half
-        make_data(size, sorted({n for both in self.utterances.values() for n in both}))
         self.page.text(
             f"Batches of {size.batch}, {self.workers} reading processes; {', '.join(size.encoder + size.head)}; "
             f"{size.classes} clusters. Minutes are for {VOXCELEB2:,} utterances.\n"

@@ -79,8 +79,9 @@ def rising(scores: Array) -> Array:
         scores: (T,) without NaN.
     """
     bits = (scores + 0.0).view(f"i{scores.itemsize}")  # + 0.0: -0.0 is no lower than 0.0
-    whole = np.where(bits < 0, ~bits, bits ^ np.iinfo(bits.dtype).min)
-    order: Array = np.lexsort(whole.astype(f"<i{scores.itemsize}", copy=False).view("<u2").reshape(len(bits), -1).T)
+    flipped = bits >> 8 * scores.itemsize - 1 | np.iinfo(bits.dtype).min  # all bits of a negative number, else its sign
+    whole = (bits ^ flipped).astype(f"<i{scores.itemsize}", copy=False)
+    order: Array = np.lexsort(whole.view("<u2").reshape(len(bits), -1).T)
     return order
 
 
