@@ -79,9 +79,7 @@ class Endings:
         resumed = next(line for line in (again.stdout + again.stderr).splitlines() if "resuming at" in line)
         losses = [[line["loss"] for line in lines(out)] for out in (whole, killed)]
         self.page.text("\n")
-        self.page.row(
-            "killed (SIGKILL) and resumed", "whole, s", "resumed, s", "weights differ by", "losses differ by"
-        )
+        self.page.row("killed (SIGKILL) and resumed", "whole, s", "resumed, s", "weights differ by", "losses differ by")
         self.page.row("---", *["--:"] * 4)
         self.page.row(
             f"DINO, float32, {resumed[resumed.index('resuming') :]}",
