@@ -54,7 +54,7 @@ class Views(views.Views):
 
     utterances = 0
 
-    def __init__(self, fbank, augmenter):
+    def __init__(self, fbank, augmenter, hidden=False):
         super().__init__(None, None)
 
     def __call__(self, batch: Batch, v: int, augmented: bool = True) -> torch.Tensor:

@@ -3,7 +3,8 @@
 The trainers are steps/train_*.py as users run them. Each runs for one epoch to warm up and for one or two epochs that
 count, and the figures come from its metrics.jsonl. The crops come from the recordings of a packed ark that is in the
 page cache. Noise and rooms come from local/make_noise.py. Each trainer also runs with the steps of the public
-toolkits (crop_by_crop.py).
+toolkits (crop_by_crop.py). Then embeddings are extracted, a training is killed and resumed, and two
+trainings share the device.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from gpu_endings import Endings
+from gpu_extraction import measure_extraction
 from gpu_kmeans import measure_kmeans
 from gpu_sizes import FULL, SMALL, WORK
 from gpu_trainings import Trainings
@@ -26,23 +29,32 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file of the tables")
     parser.add_argument("--workers", default="auto", help="processes that read ahead")
     parser.add_argument("--share", type=float, default=1.0, help="of the usual number of utterances per epoch")
-    parser.add_argument("--only", choices=["dino", "dlglc", "kmeans"], help="a part of the measurement")
+    parser.add_argument(
+        "--only", choices=["dino", "dlglc", "embeddings", "endings", "kmeans"], help="a part of the measurement"
+    )
     parser.add_argument("--keep", action="store_true", help="do not remove audio and models")
     args = parser.parse_args()
     page, size, device = Page(args.out), SMALL if args.cpu else FULL, "cpu" if args.cpu else "cuda"
-    failed = []
+    failed: list[str] = []
     page.text(f"{describe_machine()}; {describe_code()}; {time.strftime('%F')}.\n")
     shutil.rmtree(WORK, ignore_errors=True)
     try:
         if args.only != "kmeans":
-            failed = Trainings(size, device, args.workers, args.share, page).run(args.only)
+            trainings = Trainings(size, device, args.workers, args.share, page)
+            trainings.make_data()
+            if args.only not in ("endings", "embeddings"):
+                failed += trainings.run(args.only)
+            if args.only in (None, "embeddings"):
+                measure_extraction(trainings)
+            if args.only in (None, "endings"):
+                failed += Endings(trainings).run()
         if args.only in (None, "kmeans"):
             measure_kmeans(size.points, device, page)
     finally:
         if not args.keep:
             shutil.rmtree(WORK, ignore_errors=True)
     if failed:
-        sys.exit(f"gpu.py: these trainings failed, see the messages above: {'; '.join(failed)}")
+        sys.exit(f"gpu.py: these failed, see the messages above: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":

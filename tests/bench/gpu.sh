@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures training and clustering at the paper's width on one GPU: utterances per second, the time spent waiting for
 # data, how busy the GPU is, memory, and minutes per epoch of VoxCeleb2. The same training done crop by crop stands beside
-# it. No network is needed.
-#   tests/bench/gpu.sh              everything; takes less than eight minutes on an H100
+# it. Then embeddings are extracted, a training is killed and resumed, and two trainings run at once. No network is needed.
+#   tests/bench/gpu.sh              everything; should take less than ten minutes on an H100 (never tried)
 #   tests/bench/gpu.sh --cpu true   the same at a small size without a GPU, a few minutes
 # PYTHON=... names the Python to use. Without it, the first of .venv's Python and the system's that has torch with CUDA.
 set -euo pipefail
@@ -13,7 +13,7 @@ cpu=false             # a small size on the CPU
 out=exp/bench/gpu.md  # file of the tables
 workers=auto          # processes that read ahead; auto = one per core, 16 at most, and none on the CPU
 share=1.0             # of the usual number of utterances per epoch; less on a slow GPU
-only=                 # dino, dlglc or kmeans alone
+only=                 # dino, dlglc, embeddings, endings or kmeans alone
 keep=false            # true: do not remove the audio and models in exp/bench/gpu
 # end options
 . utils/parse_options.sh

@@ -18,6 +18,7 @@ class Size:
         recordings: different recordings in the ark.
         batch: utterances of an update.
         utterances: trainer: utterances of an epoch, and of an epoch crop by crop.
+        embedded: whole utterances whose embeddings are extracted.
         classes: clusters of stage II.
         points: (N, D, K) of each k-means.
         encoder: settings of DINO's encoder. Stage II takes its model.
@@ -29,6 +30,7 @@ class Size:
     recordings: int
     batch: int
     utterances: dict[str, tuple[int, int]]
+    embedded: int
     classes: int
     points: list[tuple[int, int, int]]
     encoder: list[str]
@@ -41,6 +43,7 @@ FULL = Size(
     recordings=4096,
     batch=256,
     utterances={"dino": (32_768, 4096), "dlglc": (65_536, 16_384)},
+    embedded=16_384,
     classes=7500,
     points=[(VOXCELEB2, 192, 7500), (VOXCELEB2, 512, 7500)],
     encoder=["encoder.channels=512"],
@@ -52,6 +55,7 @@ SMALL = Size(
     recordings=256,
     batch=32,
     utterances={"dino": (64, 64), "dlglc": (256, 256)},
+    embedded=64,
     classes=50,
     points=[(20_000, 192, 200)],
     encoder=["encoder.channels=64", "encoder.aggregate=192"],

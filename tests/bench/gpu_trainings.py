@@ -49,8 +49,12 @@ class Trainings:
             print(f"gpu.py: /dev/shm holds the batches of {room} workers, not of {self.workers}", file=sys.stderr)
             self.workers = room
 
+    def make_data(self) -> None:
+        """Make the data of all trainings in WORK."""
+        make_data(self.size, sorted({n for both in self.utterances.values() for n in both}))
+
     def run(self, only: str | None) -> list[str]:
-        """Make the data, train, and add the table.
+        """Train, and add the table.
 
         Args:
             only: dino or dlglc alone. None: both.
@@ -59,7 +63,6 @@ class Trainings:
             the trainings that failed.
         """
         size, half = self.size, self.size.half
-        make_data(size, sorted({n for both in self.utterances.values() for n in both}))
         self.page.text(
             f"Batches of {size.batch}, {self.workers} reading processes; {', '.join(size.encoder + size.head)}; "
             f"{size.classes} clusters. Minutes are for {VOXCELEB2:,} utterances.\n"
@@ -91,12 +94,7 @@ class Trainings:
     def stage2(self, half: str) -> None:
         """An epoch of labels alone, and one of gate and correction, which the paper has in 7 of 15 epochs."""
         many, few = self.utterances["dlglc"]
-        model = WORK / "initial/model.pt"
-        command = [sys.executable, ROOT / "steps/train_dino.py", *self.options(), DATA / f"train{few}", model.parent]
-        subprocess.run(
-            [*map(str, command), "--set", "epochs=0", *self.size.encoder],
-            check=True, stdout=subprocess.DEVNULL, cwd=ROOT,
-        )  # fmt: skip
+        model = self.untrained()
         settings = [*CALM["dlglc"], "margin_warmup_epochs=2"]
         gated = ["gate.mode=fixed", "gate.fixed_thresholds=[10.0]", "gate.from_epoch=3", "correction.from_epoch=3"]
         title = f"stage II, {half}"
@@ -110,6 +108,17 @@ class Trainings:
             self.page.row(mean, *[""] * 5, f"{minutes:.1f}", self.size.goals["dlglc"])
         plain = ["gate.mode=none", "correction.mode=none", "precision=float32", "epochs=2"]
         self.train(f"stage II, {PEER}", "dlglc", [*settings, *plain], [CLUSTERS, model], few)
+
+    def untrained(self) -> Path:
+        """model.pt of an encoder that was never trained."""
+        model = WORK / "initial/model.pt"
+        data = DATA / f"train{self.utterances['dlglc'][1]}"
+        command = [sys.executable, ROOT / "steps/train_dino.py", *self.options(), data, model.parent]
+        subprocess.run(
+            [*map(str, command), "--set", "epochs=0", *self.size.encoder],
+            check=True, stdout=subprocess.DEVNULL, cwd=ROOT,
+        )  # fmt: skip
+        return model
 
     def options(self) -> list:
         """Options of both trainers."""

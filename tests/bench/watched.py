@@ -21,12 +21,14 @@ class WatchedRun:
         said: output.
         busy: epoch (from 1): samples of the share of time in which the GPU was busy, per cent.
         resident: peak memory of the process, GiB.
+        seconds: wall clock.
     """
 
     def __init__(self, command: list[str], out: Path):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         self.busy: dict[int, list[float]] = {}
+        started = time.monotonic()
         with open(out / "said", "w+") as said:
             process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT)
             while True:
@@ -38,6 +40,7 @@ class WatchedRun:
             process.returncode = self.status = os.waitstatus_to_exitcode(status)
             said.seek(0)
             self.said, self.resident = said.read(), usage.ru_maxrss / 2**20
+        self.seconds = time.monotonic() - started
 
     @property
     def out_of_memory(self) -> bool:

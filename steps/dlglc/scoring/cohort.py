@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from ..arrays import Array
 
 TILE = 1 << 23  # scores that a thread has in memory: 32 MB
-SAMPLE = 8  # of so many scores, one tells about how high the highest are
+SAMPLE = 16  # of so many scores, one tells about how high the highest are
 
 
 def cohort_statistics(x: Array, cohort: Array, top: int) -> tuple[Array, Array]:
@@ -45,19 +45,16 @@ def cohort_statistics(x: Array, cohort: Array, top: int) -> tuple[Array, Array]:
 def highest(scores: Array, top: int) -> Array:
     """The highest scores of each row of (N, M), sorted, (N, top). Sorted, their sum is always rounded the same way.
 
-    A sample of each row gives a score that about twice as many scores exceed as are wanted. Only these few are
-    partitioned. Where they are fewer than `top`, the whole row is.
+    A sample of each row gives a score that about twice as many scores exceed as are wanted. Only these few are sorted.
+    Where they are fewer than `top`, the whole row is.
     """
     sample = np.ascontiguousarray(scores[:, ::SAMPLE])
     place = max(0, sample.shape[1] - int(1.6 * top / SAMPLE) - 8)
     sample.partition(place, axis=1)
     best = np.empty((len(scores), top), dtype=scores.dtype)
     for row, least, out in zip(scores, sample[:, place], best):
-        few = row[row >= least]
-        if len(few) < top:
-            few = row
-        out[:] = np.partition(few, len(few) - top)[len(few) - top :]
-    best.sort(axis=1)
+        few = row.compress(row >= least)
+        out[:] = np.sort(few if len(few) >= top else row)[-top:]
     return best
 
 

@@ -1,9 +1,12 @@
 """Views of batches: frames, means, and the features of the benchmark that reads crop by crop."""
 
+import inspect
+
 import crop_by_crop
 import numpy as np
 import torch
 
+from dlglc.data.crops import Crops
 from dlglc.data.views import Views
 
 
@@ -25,6 +28,11 @@ def test_the_benchmark_crop_by_crop_has_the_same_features(crops, tiny, fbank):
         expected = crop_by_crop.Views(None, None)(theirs.batch(1, rows), v)
         torch.testing.assert_close(views(ours, v), expected, rtol=1e-3, atol=1e-3)
     assert crop_by_crop.Views.utterances == 3
+
+
+def test_the_benchmark_crop_by_crop_takes_what_the_trainers_give():
+    for theirs, ours in ((crop_by_crop.Views, Views), (crop_by_crop.Crops, Crops)):
+        assert [*inspect.signature(theirs).parameters] == [*inspect.signature(ours).parameters]
 
 
 def test_features_from_an_ark_are_taken_as_they_are(fbank):

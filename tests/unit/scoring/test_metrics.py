@@ -17,6 +17,7 @@ from dlglc.scoring.metrics import (
     min_cllr,
     min_dcf,
     rates,
+    rising,
     roc,
     summary,
 )
@@ -89,6 +90,16 @@ def test_random_lists_against_all_thresholds(seed):
     for miss, false_alarm, threshold in hull:
         assert (miss, false_alarm) == pytest.approx(errors_at(scores, target, threshold))
     assert all(np.isfinite(v) or np.isinf(scores).any() for v in found.values())
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_order_is_that_of_a_stable_sort(kind, ties):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=3000).astype(kind) * 10.0 ** rng.integers(-50 if kind == "f8" else -30, 30, 3000)
+    scores = scores.round(0 if ties else 60).astype(kind)
+    scores[:9] = 0.0, -0.0, np.inf, -np.inf, 0.0, -0.0, np.finfo(kind).tiny / 2, -np.finfo(kind).tiny / 2, np.inf
+    np.testing.assert_array_equal(rising(scores), np.argsort(scores, kind="stable"))
 
 
 @pytest.mark.parametrize("ties", [False, True])
