@@ -101,7 +101,7 @@ def test_an_ark_needs_kaldiio_alone(bundles, tmp_path):
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(read_embeddings(tmp_path / "embeddings/embedding.scp")[0]) == 1
+    assert len(read_embeddings(tmp_path / "out/embedding.scp")[0]) == 1
 
 
 def test_several_voices_are_remarked(bundles):
