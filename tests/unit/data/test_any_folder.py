@@ -117,7 +117,7 @@ def test_labels_of_a_corpus_behind_a_link(tmp_path):
     [
         ("c d.wav B\n", r"labels:1: no audio file 'c' in .*a path with blanks needs tabs"),
         ("a.wav\t\tA\n", r"labels:1: expected"),
-        ("a.wav 안녕\n".encode("cp949"), r"labels: cannot read these labels as UTF-8 text"),
+        ("a.wav 안녕\n".encode("cp949"), r"labels:1: not UTF-8 text: convert it"),
     ],
 )
 def test_mistakes_in_labels_are_named(tmp_path, text, words):

@@ -113,10 +113,10 @@ def keys_of(info: TypeInfo) -> set[str]:
 
 
 def parameters_used(files: dict[str, MypyFile], wanted: type) -> set[str]:
-    """Parameters of a class's __init__ that its body names."""
+    """Parameters of a class's __init__, its own or an inherited one, that its body names."""
     info = files[wanted.__module__].names[wanted.__name__].node
     assert isinstance(info, TypeInfo)
-    function = info.names["__init__"].node
+    function = info.get_method("__init__")
     assert isinstance(function, FuncDef)
     return {name.name for name in expressions(function.body).name_exprs} & set(function.arg_names)
 
