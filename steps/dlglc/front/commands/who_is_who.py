@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
         "--false-accept", type=share, default=0.05, metavar="RATE",
-        help="of the threshold by which recordings are unsure; a bundle without PLDA finds fewer voices if it is higher "
+        help="of the threshold by which recordings are unsure; without PLDA, a higher one finds fewer voices "
         "(default: 0.05)",
     )  # fmt: skip
     parser.add_argument("--voices", type=number, help="the number of voices, if you know it")
