@@ -2,7 +2,7 @@
 """Measure who-is-who with a bundle on files of known speakers: groups of files, and who spoke when.
 
 Reads   BUNDLE, DATA_DIR/{wav.scp, utt2spk}; paths may be relative to DATA_DIR or to its parent.
-Prints  for several numbers of voices, over 20 drawn folders: median and 10 to 90 % of the voices found, how often the
+Prints  for several numbers of voices, over 30 drawn folders: median and 10 to 90 % of the voices found, how often the
         number is right, and the share of files in a wrong group. Then for made conversations: voices found and the
         diarisation error rate, without overlap, and where 30 % of the turns begin before the other speaker ends. They
         need files at 16 kHz.
@@ -26,7 +26,7 @@ from dlglc.front.turns import find_turns
 from support.conversations import diarisation_error, make_conversation, overlapped
 
 STRICT, LOOSE = 0.01, 0.05
-DRAWS = 20  # folders
+DRAWS = 30  # folders
 
 
 def main() -> None:
@@ -69,9 +69,9 @@ def main() -> None:
 
 
 def draw(speech: dict[str, list[Path]], voices: int, each: int, seed: int) -> list[list[Path]]:
-    """Files of some speakers, `each` or what they have, but five or more."""
+    """Files of some speakers who have enough of them."""
     rng = np.random.default_rng(seed)
-    able = [speaker for speaker in sorted(speech) if len(speech[speaker]) >= 5]
+    able = [speaker for speaker in sorted(speech) if len(speech[speaker]) >= each]
     chosen = [able[i] for i in rng.permutation(len(able))[:voices]]
     return [[speech[speaker][i] for i in rng.permutation(len(speech[speaker]))[:each]] for speaker in chosen]
 

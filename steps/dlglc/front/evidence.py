@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import Array
 
-# Settled on 50 speakers of speechocean762 and 12 training speakers of LibriSpeech (docs/using-a-model.md).
+# Settled on speakers of speechocean762 and training speakers of LibriSpeech (docs/using-a-model.md).
 COMMON = 0.5  # variance of what all recordings have in common, in units of the variance between voices
 SPREAD = 1.5  # variance within a voice, in units of that in the training set: other recordings vary more
 WEIGHT = 0.5  # of the evidence of recordings. Recordings of one day say less than independent ones
@@ -64,7 +64,7 @@ class Evidence:
         """The logarithm of evidence and prior, but for a constant."""
         spread = -0.5 * (self.squares + len(self.psi) * (self.count - len(self.sizes)) * math.log(SPREAD))
         common = 0.5 * float(np.sum(self.pull**2 / self.precision - np.log(self.precision)))
-        return self.weight * (self.own + spread + common) + self.prior
+        return float(self.weight * (self.own + spread + common) + self.prior)
 
 
 def likeliest_cut(vectors: Array, psi: Array, merges: list[tuple[int, int]], weight: float = WEIGHT) -> int:

@@ -93,15 +93,16 @@ def test_use_needs_no_torch_and_a_score_no_scipy(bundles):
 
 def test_an_ark_needs_kaldiio_alone(bundles, tmp_path):
     """The first version of this output needed pydantic, which `pip install .` does not bring."""
+    words = ["embed", str(bundles.labelled), str(bundles.speech[0][0]), "--out", str(tmp_path / "embeddings")]
     program = (
         "import sys; sys.modules.update(torch=None, pydantic=None, sklearn=None, yaml=None)\n"
-        "from dlglc.front.command import main\n"
-        f"main(['embed', {str(bundles.labelled)!r}, {str(bundles.speech[0][0])!r}, '--out', {str(tmp_path / 'out')!r}])"
+        f"from dlglc.front.command import main; main({words!r})"
     )
-    words = [sys.executable, "-c", program]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert len(read_embeddings(tmp_path / "out/embedding.scp")[0]) == 1
+    assert len(read_embeddings(tmp_path / "embeddings/embedding.scp")[0]) == 1
 
 
 def test_several_voices_are_remarked(bundles):

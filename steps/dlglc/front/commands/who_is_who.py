@@ -34,7 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
         "--false-accept", type=share, default=0.05, metavar="RATE",
-        help="rate of the threshold for pairs of one voice; raise it to find fewer voices (default: 0.05)",
+        help="of the threshold by which recordings are unsure; without PLDA, a higher one finds fewer voices "
+        "(default: 0.05)",
     )  # fmt: skip
     parser.add_argument("--voices", type=number, help="the number of voices, if you know it")
     parser.add_argument("--out", type=Path, help="write the groups (`id voice` lines) or the RTTM to this file")
@@ -92,9 +93,9 @@ def groups(args: argparse.Namespace, model: "Model") -> int:
     centred = False
     if names:
         embeddings = np.stack([heard[name].embedding for name in names])
-        strict = max(min(STRICT, args.false_accept), float(model.decision.rates[0]))
-        limits = [model.decision.threshold(rate) for rate in (strict, args.false_accept)]
-        found = group_voices(model.scorer, embeddings, *limits, args.voices)
+        rate = max(min(STRICT, args.false_accept), float(model.decision.rates[0]))
+        strict, loose = model.decision.threshold(rate), model.decision.threshold(args.false_accept)
+        found = group_voices(model.scorer, embeddings, strict, loose, args.voices)
         for name, voice, margin in zip(names, found.voices.tolist(), found.margins.tolist()):
             members.setdefault(f"voice{voice + 1}", []).append(name)
             if margin < 0:
