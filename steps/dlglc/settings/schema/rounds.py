@@ -94,13 +94,6 @@ class DlglcSettings(TrainingSettings):
                 "frames that are kept cannot be augmented: set augment_probability: 0.0, or adapt.cache: false",
                 "augment_probability",
             )
-        if self.adapt.patience and not self.adapt.held_out:
-            raise Clash(
-                "adapt.patience",
-                "without held-out clusters nothing says that the encoder no longer gets better: set adapt.held_out, "
-                "e.g. 0.15, or adapt.patience: 0",
-                "adapt.held_out",
-            )
         if self.margin and self.margin_warmup_epochs > self.epochs:
             raise Clash(
                 "margin_warmup_epochs",

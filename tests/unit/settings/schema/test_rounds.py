@@ -15,7 +15,6 @@ from support.settings import refusal
         ("correction.from_epoch=4", "correction.from_epoch: before epoch 5 (gate.from_epoch) no label is refused"),
         ("gate.from_epoch=10", "--set gate.from_epoch=10: correction.from_epoch: before epoch 10"),
         ("gate.mode=none", "--set gate.mode=none: correction.mode: only labels that the gate refuses are corrected"),
-        ("adapt.patience=1", "adapt.patience: without held-out clusters nothing says"),
         ("margin_warmup_epochs=16", "margin_warmup_epochs: the margin would still be rising after the last epoch"),
     ],
 )
