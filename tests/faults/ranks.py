@@ -59,7 +59,7 @@ class Ranks:
             return f"processes were left, or hung: {other.text[-500:]}"
         if other.traced:
             return f"a traceback: {other.text[-700:]}"
-        if done[victim].status < 0 and other.status not in (0, 1):
+        if done[victim].status < 0 and other.status not in (0, 1, -signal.SIGTERM):  # of the launcher
             return f"the other process ended with {other.status}"
         if done[victim].status < 0 and other.status == 1 and ": error: " not in other.text:
             return f"no message: {other.text[-500:]}"

@@ -2,7 +2,10 @@
 are read, a slow disk, a second process that does the same.
 """
 
+import codecs
+import importlib
 import os
+import pkgutil
 import random
 import shutil
 import subprocess
@@ -11,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dlglc
 from faults.forks import Trial, run_together, script_of
 from faults.kitchen import LEFT, Kitchen, Step
 from support.scripts import ROOT, environment
@@ -43,6 +47,10 @@ def as_nobody(closed: Path | None = None) -> Callable[[], None]:
 
 def without_permission(kitchen: Kitchen) -> Iterator[tuple[str, str]]:
     """Every step as a user who may not write, and as one who may not read either. Needs root."""
+    for name in ("utf-8-sig", "cp437"):  # Python itself may be closed to that user
+        codecs.lookup(name)
+    for module in pkgutil.walk_packages(dlglc.__path__, "dlglc."):
+        importlib.import_module(module.name)
     for folder in kitchen.top, *kitchen.top.parents:
         folder.chmod(folder.stat().st_mode | 0o555)
     for step in kitchen.steps:
@@ -148,7 +156,9 @@ def changing(kitchen: Kitchen, step: Step, how: str, at: int) -> str:
             if path.is_file():
                 shutil.copy2(path, kitchen.work / path.relative_to(before))
 
-    return kitchen.trial(step, before=lambda: change_at(kitchen.work, how, at), after=restore)
+    wrong = kitchen.trial(step, before=lambda: change_at(kitchen.work, how, at), after=restore)
+    # A training that began with the changed file is not continued with the other one, and says so.
+    return "" if "has changed). Use another directory" in wrong else wrong
 
 
 def change_at(top: Path, how: str, at: int) -> None:

@@ -1,6 +1,7 @@
 """What only queue.pl does: the configuration, what sbatch is told, and the verdict of tasks that leave no trailer."""
 
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -146,3 +147,14 @@ def test_a_signal_cancels_the_job(stub, sent):
                           until="go", sent=sent) == 2  # fmt: skip
     assert stub.log("stub/cancelled") == ["101"]
     assert f"caught {sent.name}, cancelling job 101" in stub.err
+
+
+def test_the_job_is_cancelled_when_the_run_sh_that_it_belongs_to_is_gone(stub):
+    with subprocess.Popen(["sleep", "60"]) as run_sh:
+        stub.env["RUN_SH"] = f"{socket.gethostname()}:{run_sh.pid}"
+        process = stub.start("queue.pl", "log/a.log", "touch", "go;", "sleep", "3")
+        wait_for((stub.cwd / "go").exists)
+        run_sh.kill()
+        errors = process.communicate()[1]
+    assert process.returncode == 2 and "caught SIGKILL of run.sh, cancelling job 101" in errors
+    assert stub.log("stub/cancelled") == ["101"]
