@@ -1,7 +1,7 @@
 """Training steps of ECAPA-TDNN and of its peers, for the case `ecapa`.
 
 As a script, `encoder_steps.py WIDTH FORM` does steps of one form in a process of its own (see StepsElsewhere): one for
-each line of its standard input. It answers each with the step's seconds.
+each line of its standard input. It says when it is ready, and answers each line with the step's seconds.
 """
 
 import subprocess
@@ -78,6 +78,8 @@ class StepsElsewhere:
         )
 
     def __enter__(self) -> "StepsElsewhere":
+        if self.process.stdout.readline() != "ready\n":  # no turn counts its start
+            raise RuntimeError("encoder_steps.py ended before its first step: see its message above")
         return self
 
     def __call__(self) -> Timed:
@@ -98,6 +100,7 @@ def main() -> None:
     ours, layers, _ = encoder_steps(sys.argv[1])
     run = ours if sys.argv[2] == "ours" else layers
     run()
+    print("ready", flush=True)
     for _ in sys.stdin:
         before = clock()
         run()

@@ -70,3 +70,5 @@ def test_scores_of_trials_do_not_depend_on_the_chunk(chunk):
     found = dot_trials(enrol, test, rows, columns, chunk)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, (enrol @ test.T)[rows, columns], rtol=1e-5, atol=1e-6)
+    by_columns = np.asfortranarray(enrol), np.asfortranarray(test)
+    np.testing.assert_array_equal(dot_trials(*by_columns, rows, columns, chunk), found)
