@@ -52,6 +52,7 @@ verify=false     # read all outputs of <data> and <exp>, and compare them with t
 dry_run=false    # print the settings that differ from the defaults and the commands of the stages; run nothing
 # end options
 . utils/parse_options.sh
+refuse_words "$@"
 . ./path.sh
 . utils/stages.sh
 

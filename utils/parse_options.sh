@@ -121,6 +121,14 @@ _po_valid() {
   return 1
 }
 
+# refuse_words "$@": for scripts that take options alone. Without it, a forgotten --set would be passed over.
+refuse_words() {
+  [ $# -eq 0 ] || {
+    echo "${0##*/}: '$1' belongs to no option: write the name of an option before each value (--set A=1 --set B=2)" >&2
+    exit 1
+  }
+}
+
 _po_parse "$@"
 shift "$_po_used"
 unset -f _po_parse _po_valid _po_is_list _po_alike _po_usage _po_error

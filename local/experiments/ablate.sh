@@ -30,6 +30,7 @@ ngpu=auto
 set=()
 # end options
 . utils/parse_options.sh
+refuse_words "$@"
 . ./path.sh
 
 declare -A gate=([none]=none [lgl]=fixed [dlg]=dynamic [hard]=dynamic [soft]=dynamic [utterance]=dynamic)

@@ -22,6 +22,7 @@ ngpu=auto
 set=()
 # end options
 . utils/parse_options.sh
+refuse_words "$@"
 . ./path.sh
 
 exp=${exp:-exp/$corpus-curve}

@@ -22,6 +22,7 @@ ngpu=auto
 set=()
 # end options
 . utils/parse_options.sh
+refuse_words "$@"
 
 exp=${exp:-exp/$corpus-curve}
 settings=(--set "dino.keep_every=$every" --set "dino.stage1=$system")

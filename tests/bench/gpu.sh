@@ -17,6 +17,7 @@ only=                 # dino, dlglc, embeddings, endings or kmeans alone
 keep=false            # true: do not remove the audio and models in exp/bench/gpu
 # end options
 . utils/parse_options.sh
+refuse_words "$@"
 
 export PYTHONPATH=$PWD/steps:$PWD/tests/bench${PYTHONPATH:+:$PYTHONPATH}
 usable() { # PYTHON: true if it has all that the trainers import, and sees a GPU if one is needed

@@ -32,6 +32,8 @@ ABLATE = ["local/experiments/ablate.sh", "--corpus", "mini", "--corpus-dir", "sm
         (["--device", "gpu"], r"--device takes auto, cpu or cuda, not 'gpu'"),
         (["--device", "cuda", "--ngpu", "0"], r"--device cuda needs --ngpu"),
         (["--num-nodes", "2"], r"--num-nodes 2 needs --cmd"),
+        (["--set", "dino.epochs=4", "dino.batch_size=8"], r"run\.sh: 'dino\.batch_size=8' belongs to no option"),
+        (["3"], r"run\.sh: '3' belongs to no option"),
     ],
 )
 def test_mistakes_on_the_command_line(root, words, message):
