@@ -29,7 +29,7 @@ from dlglc.data.views import Views
 from dlglc.dino import task as dino_task
 from dlglc.dino.run import crop_views
 from dlglc.dino.task import Dino
-from dlglc.encoders import build_encoder, ecapa_tdnn
+from dlglc.encoders import build_encoder
 from dlglc.rounds.gate import GateDecision
 from dlglc.rounds.task import DlgLc
 from dlglc.settings import load_settings
@@ -129,13 +129,11 @@ def fake_processes() -> Iterator[Processes]:
     """One process on the CPU, and tensors without memory.
 
     Three functions of Python and torch look at values or memory, which such tensors do not have. They are replaced.
-    So are the statistics of attentive pooling for a CPU: a GPU is counted with the plain ones.
     """
     untouched = patch.object(torch.nn.init, "trunc_normal_", lambda tensor, **_: tensor)
     copies = patch.object(dino_task, "copy", SimpleNamespace(deepcopy=copied))
     at_home = patch.object(torch.nn.Module, "to", lambda module, *_: module)
-    plain = patch.object(ecapa_tdnn, "cached_pooling", ecapa_tdnn)
-    with FakeTensorMode(allow_non_fake_inputs=True), untouched, copies, at_home, plain:
+    with FakeTensorMode(allow_non_fake_inputs=True), untouched, copies, at_home:
         yield Processes("cpu")
 
 

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from . import cached_pooling
 from .base import Encoder, Part
 from .pooling import Plain, Weighted, fused_statistics, plain_statistics, weighted_statistics
 
@@ -112,10 +111,8 @@ class AttentiveStatistics(nn.Module):
         # Whole utterances have too many shapes to compile for. A CPU is not quicker with compiled forms.
         plain: Plain = plain_statistics
         weighted: Weighted = weighted_statistics
-        if self.training and x.is_cuda:
+        if x.is_cuda and self.training:
             plain, weighted = fused_statistics("cuda", self.channels, x.dtype)
-        elif self.training:
-            plain, weighted = cached_pooling.plain_statistics, cached_pooling.weighted_statistics
         context = self.context(plain(x).to(x.dtype))
         hidden = convolve(self.down, x) + context.unsqueeze(1)
         if self.norm is not None:
