@@ -66,7 +66,8 @@ def test_a_training_that_harms_leaves_the_start_and_every_page_says_so(copied):
     )
 
 
-def test_an_onnx_file_gives_embeddings_clusters_and_scores(copied):
+def test_an_onnx_file_gives_embeddings_clusters_and_scores(copied, monkeypatch):
+    monkeypatch.chdir(copied)  # paths in tables are as run.sh sees them
     (copied / "their.onnx").write_bytes(export_onnx(load_model(copied / "exp/mini/dino/model.pt")))
     words = ["--from", "their.onnx", "--exp", "exp/frozen", "--nj", "2", "--set", "cluster.num_clusters=8"]
     refused = run(copied, "--stage", "3", *words, "--rounds", "1", check=False)

@@ -45,7 +45,7 @@ def set_rate(system, **rates):
 def test_the_command_names_problems_and_remedies_and_changes_nothing(finished, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in finished.tree.glob("exp/**/*")}
     said = " ".join(run(finished.tree, "--diagnose").stdout.split())
-    assert "Checked: collapse; gates; error rates; " in said
+    assert "Checked: collapse; gates; rounds that change nothing; error rates; " in said
     assert "clusters that are sessions (no sessions known)" in said
     assert before == {path: path.stat().st_mtime_ns for path in finished.tree.glob("exp/**/*")}
     nothing = run(finished.tree, "--diagnose", "--exp", "exp/none", check=False)

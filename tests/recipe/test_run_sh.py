@@ -99,7 +99,7 @@ def test_the_chain_runs_from_data_to_report(finished):
 
 def test_the_last_system_comes_as_a_bundle(finished):
     path = finished.tree / "exp/mini/round1/bundle.dlglc"
-    assert "for use with dlg-lc: exp/mini/round1/bundle.dlglc" in finished.said
+    assert "The system to use with dlg-lc: exp/mini/round1/bundle.dlglc" in finished.said
     model = dlglc.load(path)
     assert (model.card["name"], model.decision.source) == ("mini-round1", "labels")
     assert model.card["results"]["speakers"] == 4

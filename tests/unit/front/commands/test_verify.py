@@ -50,12 +50,6 @@ def test_without_labels_it_says_so(bundles, capsys):
     assert "none: the bundle was made without labelled trials" in found.out
 
 
-def test_a_calibration_without_use_is_no_probability(bundles, capsys):
-    a, b = bundles.speech[0]
-    found = dlg_lc(capsys, "verify", "--false-accept", 0.1, bundles.labelled, a, b)
-    assert "none: in the labelled trials, the probability of one person does not rise with the score" in found.out
-
-
 def test_several_recordings_of_one_person(bundles, capsys):
     a, b = bundles.speech[0]
     words = ["verify", "--json", "--false-accept", 0.1, bundles.labelled]
