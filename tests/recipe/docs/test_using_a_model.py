@@ -40,6 +40,7 @@ def test_the_page_shows_every_command():
     assert len(LINES) >= 14
 
 
+@pytest.mark.slow
 def test_commands_in_the_order_of_the_page(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     for line in LINES:

@@ -87,6 +87,7 @@ def test_numbers_that_are_none_are_counted(take, bad):
         take(samples, "FLOAT")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2)])
 def test_memory_does_not_grow_with_the_length(take, rate, channels):
     """Peak memory of ten minutes is that of one minute."""

@@ -64,6 +64,7 @@ def test_a_training_goes_on_with_the_same_bits(processes, tmp_path):
         assert torch.equal(value, other.task.module.state_dict()[name])
 
 
+@pytest.mark.slow
 def test_two_processes_save_the_sum_of_their_shares_and_keep_their_own(two_processes):
     saved = load_tensors(two_processes / "checkpoint.pt")
     assert (saved["world"], saved["position"]) == (2, [1, 2])
@@ -76,6 +77,7 @@ def test_two_processes_save_the_sum_of_their_shares_and_keep_their_own(two_proce
         assert own["loss"].item() == 1.0 + rank
 
 
+@pytest.mark.slow
 def test_processes_with_different_checkpoints_do_not_train_on(two_processes):
     for rank in range(2):
         said = (two_processes / f"apart{rank}/said").read_text()
