@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Passes the tests on a fresh machine: makes the environment, then tests/lint.sh and pytest, on all cores.
 #   tests/run.sh              everything
-#   tests/run.sh fast         all but the tests that are marked slow: those that train, run whole stages or need Slurm
+#   tests/run.sh fast         all but the tests that are marked slow: those that train, run stages on a corpus or need Slurm
 #   tests/run.sh -k fbank     words are for pytest, behind fast too; -n 0 runs one test after the other in one process
 # With SLURM_TESTS=1, as CI sets it, a Slurm is brought up on the loopback, too; as root on Debian or Ubuntu it is
 # installed first where it is missing. With BROWSER_TESTS=1, Chromium is installed likewise, to look at the report page.

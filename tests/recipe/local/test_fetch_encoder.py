@@ -8,6 +8,8 @@ import pytest
 from dlglc.errors import RecipeError
 from fetch_encoder import PUBLISHED, Published, fetch_encoder
 
+pytestmark = pytest.mark.slow
+
 CONTENTS = b"weights" * 1000
 TAG = "cp311-cp311-manylinux_2_28_x86_64"
 

@@ -12,6 +12,8 @@ import soundfile
 
 from dlglc.data.tables import read_table, read_trials
 
+pytestmark = pytest.mark.slow
+
 BOOKS = {"11": "1", "12": "1", "13": "2"}  # chapters of every reader: two of one book, one of another
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from dlglc.data.tables import read_table, write_data_dir, write_table
 
+pytestmark = pytest.mark.slow
+
 
 def write_set(folder, speakers, prefix, sessions=1):
     """A set with two utterances in each session of each speaker; paths start from the corpus."""

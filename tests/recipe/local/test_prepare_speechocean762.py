@@ -12,6 +12,8 @@ from dlglc.data import download
 from dlglc.data.tables import read_table, read_trials
 from dlglc.errors import RecipeError
 
+pytestmark = pytest.mark.slow
+
 
 def test_data_directories_from_the_real_copy(speechocean, script, tmp_path):
     script("local/prepare_speechocean762.py", "data", speechocean, tmp_path)

@@ -18,6 +18,8 @@ from dlglc.errors import RecipeError
 from dlglc.settings import SCHEMAS, load_settings
 from support import scripts
 
+pytestmark = pytest.mark.slow
+
 needs_av = pytest.mark.skipif(not importlib.util.find_spec("av"), reason="no av: pip install av to run this test")
 LISTS = ("trials", *(f"trials_vox1_{name}" for name in ("o", "e", "e_cleaned", "h", "h_cleaned")))
 

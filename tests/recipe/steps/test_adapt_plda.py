@@ -8,6 +8,8 @@ import pytest
 from dlglc.data.arks import read_embeddings, write_embeddings
 from dlglc.scoring.plda import adapt_plda, load_plda
 
+pytestmark = pytest.mark.slow
+
 SPEAKERS = np.repeat(np.arange(60), 5)
 IDS = [f"s{s:02d}-u{i % 5}" for i, s in enumerate(SPEAKERS)]
 

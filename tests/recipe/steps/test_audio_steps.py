@@ -11,6 +11,8 @@ from dlglc.data.audio import Recordings
 from dlglc.data.tables import read_table, write_data_dir
 from dlglc.encoders.models import load_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def packed(tiny, script, tmp_path):

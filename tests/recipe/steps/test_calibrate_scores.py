@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def write_set(top, seed, count):
     """Trials of two systems; the second is worse for short utterances, and is so by an offset."""
