@@ -38,15 +38,23 @@ def command(where: Path, *words, check=True, env=None, timeout=1500) -> subproce
     return done
 
 
-def make_clone(top: Path) -> None:
-    """A copy of the files that git knows or would take, with short trainings, and a mini corpus of 8 + 4 speakers."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
+def copy_checkout(top: Path, places: tuple[str, ...] = ("",)) -> None:
+    """Copy the files that git knows or would take; all files where there is no git, as in a copy of the checkout.
+
+    Args:
+        places: beginnings of their names.
+    """
+    words = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    for name in listed.stdout.splitlines() or [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]:
+        if name.startswith(places) and (ROOT / name).is_file():
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, top / name)
+
+
+def make_clone(top: Path) -> None:
+    """A copy of the files that git knows or would take, with short trainings, and a mini corpus of 8 + 4 speakers."""
+    copy_checkout(top)
     # Python would compile the modules in every process of a run that may not write them.
     command(top, sys.executable, "-m", "compileall", "-q", "steps", "local")
     for idea, changes in SHORT.items():
@@ -59,12 +67,6 @@ def make_clone(top: Path) -> None:
 
 def make_tiny_tree(top: Path, tiny: Path) -> None:
     """A copy of the checkout with a mini corpus of 24 utterances, on which trainings take no time."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
-    places = ("conf", "local", "steps", "utils", "run.sh", "path.sh", "requirements.txt")
-    names = listed.stdout.splitlines() or [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
-    for name in names:
-        if name.startswith(places) and (ROOT / name).is_file():
-            (top / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, top / name)
+    copy_checkout(top, ("conf", "local", "steps", "utils", "run.sh", "path.sh", "requirements.txt"))
     for part in ("train", "noise", "rirs"):
         shutil.copytree(tiny / part, top / "data/mini" / part)

@@ -71,11 +71,16 @@ class Decision:
         odds = self.weight * score + self.offset + math.log(prior / (1 - prior))
         return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
 
+    @property
+    def no_calibration(self) -> str:
+        """Why there is no calibration, as a phrase; empty if there is one."""
+        return "" if self.weight is not None else self.why_none or "the bundle was made without labelled trials"
+
     def describe_calibration(self) -> str:
         """Whether there are probabilities, as a sentence."""
         if self.weight is not None:
             return f"ln of the likelihood ratio = {self.weight:.4g} · score + {self.offset:.4g}, from labelled trials."
-        return f"There is no calibration: {self.why_none or 'the bundle was made without labelled trials'}."
+        return f"There is no calibration: {self.no_calibration}."
 
     def describe(self, rate: float) -> str:
         """Where the threshold at a rate comes from, as a phrase."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..rounds.held_out import chosen_epoch
+from ..rounds.signs import chosen_epoch
 from .records import read_lines, systems_of
 
 

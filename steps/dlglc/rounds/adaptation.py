@@ -9,7 +9,8 @@ from ..console import log
 from ..encoders.base import Encoder
 from ..settings.schema import AdaptSettings
 from ..training.task import State
-from .held_out import HeldOut, chosen_epoch
+from .held_out import HeldOut
+from .signs import chosen_epoch
 
 
 class Adaptation:

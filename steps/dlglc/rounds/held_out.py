@@ -4,7 +4,6 @@ A share of the clusters is not trained on. After each epoch, short crops of thei
 were found with whole utterances, so their labels are more often right than the decision on two short crops.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,17 +58,6 @@ def split_clusters(labels: Array, share: float, seed: int) -> Split:
     held = np.isin(labels, chosen)
     trained, classes = np.unique(labels[~held], return_inverse=True)
     return Split(np.flatnonzero(~held), classes.astype(np.int64), trained, np.flatnonzero(held))
-
-
-def chosen_epoch(start: float, epochs: Sequence[float]) -> int:
-    """The epoch whose encoder is kept, from 1; 0 = the start. It is the first one with the lowest error rate.
-
-    Args:
-        start: error rate of the start on held-out clusters.
-        epochs: error rates after each epoch.
-    """
-    found = [start, *epochs]
-    return found.index(min(found))
 
 
 class HeldOut:

@@ -8,7 +8,7 @@ from torch import nn
 from dlglc.data.crops import FeatureCrops
 from dlglc.data.views import Views
 from dlglc.errors import RecipeError
-from dlglc.rounds.held_out import WORST, HeldOut, chosen_epoch, split_clusters
+from dlglc.rounds.held_out import WORST, HeldOut, split_clusters
 
 LABELS = np.repeat(np.arange(10), 3)
 
@@ -22,14 +22,6 @@ def test_whole_clusters_are_held_out():
     assert not np.array_equal(split.held, split_clusters(LABELS, 0.3, 1).held)
     with pytest.raises(RecipeError, match=r"held_out: 0\.9 of 10 clusters"):
         split_clusters(LABELS, 0.9, 0)
-
-
-@pytest.mark.parametrize(
-    ("start", "epochs", "chosen"),
-    [(3.0, [], 0), (3.0, [3.0, 3.0], 0), (3.0, [4.0, 2.0, 2.0], 2), (3.0, [1.0, 2.0], 1), (WORST, [WORST, 99.0], 2)],
-)
-def test_the_first_epoch_with_the_lowest_rate_is_chosen(start, epochs, chosen):
-    assert chosen_epoch(start, epochs) == chosen
 
 
 class Sum(nn.Module):

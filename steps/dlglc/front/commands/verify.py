@@ -41,8 +41,7 @@ def act(args: argparse.Namespace) -> int:
     score = BACKENDS[model.card["backend"]["backend"]]
     why_none = None
     if found.probability is None:
-        why_none = model.decision.why_none or "the bundle was made without labelled trials"
-        why_none = "too little speech" if found.verdict == "undecided" else why_none
+        why_none = "too little speech" if found.verdict == "undecided" else model.decision.no_calibration
         chance = f"none: {why_none}"
     else:
         chance = f"{100 * found.probability:.1f} % (before listening: {100 * args.prior:g} %)"
