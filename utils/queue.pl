@@ -79,65 +79,56 @@ sub run_wave {
     }
     my $job = submit(@tasks);
     my %open = map { $_ => 1 } @tasks;
-    my (%failed, %gone);
+    my (%failed, %gone, %signalled);
     my ($pause, $ask_pause, $ask_at) = (0.05, 1, time + 1);
     while (%open) {
         $caught ||= 'KILL of run.sh' if run_sh_is_gone();
         cancel($job) if $caught;
         for my $task (keys %open) {
             my $status = log_verdict(task_log($call, $task), $job->{mark}) // next;
+            if ($status > 128) { $signalled{$task} //= time; next }  # why, and whether that was the end, Slurm knows
             delete $open{$task};
-            $failed{$task} = {state => '', status => $status, reason => "ended with status $status"} if $status;
+            $failed{$task} = {state => '', reason => "ended with status $status"} if $status;
         }
         last unless %open;
-        if (time >= $ask_at) {
+        if (time >= $ask_at || %signalled) {
             my $state = ask($job, keys %open);
-            for my $task ($state ? keys %open : ()) {
-                my $end = over($state->{$task});
-                if (!$end) { delete $gone{$task}; next }  # it may be back in the queue after a lost node
-                $gone{$task} //= time;
-                # The trailer may still be on its way through a network file system.
-                my $patience = $end eq 'unknown' || $end eq 'COMPLETED' ? 60 : 1;
-                next if time - $gone{$task} < $patience;
-                next if defined log_verdict(task_log($call, $task), $job->{mark});
+            for my $task (keys %open) {
+                my $status = log_verdict(task_log($call, $task), $job->{mark});
+                my $end = $state ? over($state->{$task}) : '';
+                if (defined $status && $status > 128) {
+                    next if $state ? !$end : time - $signalled{$task} < 3;
+                    $failed{$task} = {state => $end, reason => "ended with status $status"
+                        . reason_of_signal($status, $end, $job)};
+                } else {
+                    delete $signalled{$task};  # Slurm has started it again
+                    if (!$end) { delete $gone{$task} if $state; next }  # it may be back in the queue after a lost node
+                    next if defined $status;
+                    $gone{$task} //= time;
+                    # The trailer may still be on its way through a network file system.
+                    my $patience = $end eq 'unknown' || $end eq 'COMPLETED' ? 60 : 1;
+                    next if time - $gone{$task} < $patience;
+                    $failed{$task} = {state => $end, reason => reason($end, $job)};
+                }
                 delete $open{$task};
-                $failed{$task} = {state => $end, reason => reason($end, $job)};
             }
             $ask_pause = $ask_pause * 1.3 > 15 ? 15 : $ask_pause * 1.3;
-            $ask_pause = $pause = 0.3 if %gone;
+            $ask_pause = $pause = 0.3 if %gone || %signalled;
             $ask_at = time + $ask_pause;
         }
         sleep $pause;  # a signal ends it early
         $pause = $pause * 1.2 > 1 ? 1 : $pause * 1.2;
     }
     cancel($job) if $caught;
-    explain_signals($job, \%failed);
     return \%failed;
 }
 
-# A command that was killed by a signal still leaves a trailer. Whether Slurm sent the signal is known once the task is
-# over.
-sub explain_signals {
-    my ($job, $failed) = @_;
-    my @tasks = grep { ($failed->{$_}{status} // 0) > 128 } keys %$failed;
-    my $until = time + 3;
-    while (@tasks) {
-        my $state = ask($job, @tasks) // {};
-        my @still;
-        for my $task (@tasks) {
-            my $end = over($state->{$task});
-            if (!$end) { push @still, $task; next }
-            $failed->{$task}{state} = $end;
-            my $reason = $end =~ /^(FAILED|COMPLETED|unknown)$/ ? '' : '; ' . reason($end, $job);
-            $reason = ', killed by signal 9: did the memory run out? Raise --mem'
-                if !$reason && $failed->{$task}{status} == 137;
-            $failed->{$task}{reason} .= $reason;
-        }
-        last if !@still || time > $until;
-        @tasks = @still;
-        sleep 0.2;
-    }
-    return;
+# What Slurm adds to the trailer of a command that a signal ended. A job that is put back into the queue leaves such a
+# trailer, too, where the signal reaches the command before the shell around it.
+sub reason_of_signal {
+    my ($status, $end, $job) = @_;
+    return '; ' . reason($end, $job) if $end !~ /^(FAILED|COMPLETED|unknown|)$/;
+    return $status == 137 ? ', killed by signal 9: did the memory run out? Raise --mem' : '';
 }
 
 sub over {  # returns the state of a task that is over, else an empty string

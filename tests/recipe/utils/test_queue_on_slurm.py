@@ -67,9 +67,11 @@ def test_a_signal_cancels_the_whole_array(slurm, sent):
 
 
 def test_a_requeued_job_is_waited_for(slurm):
-    process = slurm.start("queue.pl", "log/r.log", "echo", "try", ">>tries;", "test", "$SLURM_RESTART_COUNT", "||",
-                          "sleep", "60")  # fmt: skip
-    wait_for((slurm.cwd / "tries").exists)
+    # The signal of the requeue often reaches the command before the shell around it, which then writes this trailer.
+    trailer = "# Accounting: job=$SLURM_JOB_ID\\n# Finished at noon with status 143\\n"
+    line = f'echo try >>tries; test $SLURM_RESTART_COUNT || {{ printf "{trailer}"; touch written; sleep 60; }}'
+    process = slurm.start("queue.pl", "log/r.log", "bash", "-c", line)
+    wait_for((slurm.cwd / "written").exists)
     job = slurm.job("r.log")
     slurm.control("requeue", job)
     slurm.restart(job)
