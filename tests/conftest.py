@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as path.sh has it; libgomp reads it when torch is imported
+
 import pytest
 
 from standin import read_speech

@@ -1,9 +1,11 @@
 """Embeddings of a data directory (steps/extract_embeddings.py)."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +25,9 @@ from .errors import RecipeError
 from .locks import only_process
 from .provenance import Stamp
 from .training.distributed import Processes
+
+READERS = 4  # threads that read for a GPU
+Read = TypeVar("Read")
 
 
 class Utterances(NamedTuple):
@@ -156,10 +161,38 @@ def run_encoder(
         run: called with a batch and the ids of its utterances.
     """
     matrix = np.zeros((len(utterances.ids), dim), dtype=np.float32)
-    for rows in groups:
-        x = torch.from_numpy(np.stack([utterances.read(i) for i in rows])).to(device)
-        matrix[rows] = run(x, [utterances.ids[i] for i in rows]).cpu().numpy()
+    computed: list[tuple[Array, torch.Tensor]] = []
+
+    def collect() -> None:
+        for rows, embeddings in computed:
+            matrix[rows] = embeddings.cpu().numpy()
+        computed.clear()
+
+    def read(rows: Array) -> tuple[Array, torch.Tensor]:
+        batch = torch.from_numpy(np.stack([utterances.read(i) for i in rows]))
+        return rows, batch.pin_memory() if device.type == "cuda" else batch
+
+    for rows, batch in read_ahead(read, groups, READERS if device.type == "cuda" else 0):
+        computed.append((rows, run(batch.to(device, non_blocking=True), [utterances.ids[i] for i in rows])))
+        if device.type == "cpu" or len(computed) == 64:  # to ask a GPU for each batch would let it wait
+            collect()
+    collect()
     return matrix
+
+
+def read_ahead(read: Callable[[Array], Read], groups: Iterable[Array], threads: int) -> Iterator[Read]:
+    """read(group) of each group, in order. Threads read some of them in advance; with 0 threads nothing is."""
+    if not threads:
+        yield from map(read, groups)
+        return
+    ahead: deque[Future[Read]] = deque()
+    with ThreadPoolExecutor(threads) as readers:
+        for group in groups:
+            ahead.append(readers.submit(read, group))
+            if len(ahead) > 4 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def open_hidden(folder: Path, utterances: Utterances, fbank: Fbank, halves: Halves) -> Utterances:

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=["dino", "dlglc", "embeddings", "endings", "kmeans"], help="a part of the measurement"
     )
+    parser.add_argument("--no-peer", action="store_true", help="leave out the steps of the public toolkits")
     parser.add_argument("--keep", action="store_true", help="do not remove audio and models")
     args = parser.parse_args()
     page, size, device = Page(args.out), SMALL if args.cpu else FULL, "cpu" if args.cpu else "cuda"
@@ -40,7 +41,7 @@ def main() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     try:
         if args.only != "kmeans":
-            trainings = Trainings(size, device, args.workers, args.share, page)
+            trainings = Trainings(size, device, args.workers, args.share, page, not args.no_peer)
             trainings.make_data()
             if args.only not in ("endings", "embeddings"):
                 failed += trainings.run(args.only)

@@ -14,6 +14,7 @@ out=exp/bench/gpu.md  # file of the tables
 workers=auto          # processes that read ahead; auto = one per core, 16 at most, and none on the CPU
 share=1.0             # of the usual number of utterances per epoch; less on a slow GPU
 only=                 # dino, dlglc, embeddings, endings or kmeans alone
+peer=true             # false: leave out the steps of the public toolkits, which take longest
 keep=false            # true: do not remove the audio and models in exp/bench/gpu
 # end options
 . utils/parse_options.sh
@@ -36,11 +37,13 @@ if [ -z "$python" ]; then
   exit 1
 fi
 export PYTHONUNBUFFERED=1 PATH=$PWD/utils:$PATH LC_ALL=C.UTF-8
-# As in path.sh: without the MALLOC_ settings, glibc returns each large tensor's memory to the kernel and has to fetch it anew.
+# As in path.sh: threads that wait soon sleep, and glibc keeps the memory of large tensors instead of fetching it anew.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 export PYTORCH_ALLOC_CONF=${PYTORCH_ALLOC_CONF:-expandable_segments:True}
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 options=(--out "$out" --workers "$workers" --share "$share")
 ! $cpu || options+=(--cpu)
 ! $keep || options+=(--keep)
+$peer || options+=(--no-peer)
 [ -z "$only" ] || options+=(--only "$only")
 exec "$python" tests/bench/gpu.py "${options[@]}"

@@ -20,13 +20,13 @@ def measure_extraction(trainings: Trainings) -> None:
     """Add the table. The first folder is embedded twice, and only the second time counts: the device is ready then.
 
     Args:
-        trainings: what the trainings before had: size, device, page.
+        trainings: what the trainings before had: device, page, number of utterances.
     """
-    size, page = trainings.size, trainings.page
+    page = trainings.page
     rng = np.random.default_rng(0)
     lengths = {
-        "one length": np.full(size.embedded, SECONDS * 16000),
-        "many lengths": rng.integers(4 * 16000, 2 * (SECONDS - 2) * 16000, size.embedded),
+        "one length": np.full(trainings.embedded, SECONDS * 16000),
+        "many lengths": rng.integers(4 * 16000, 2 * (SECONDS - 2) * 16000, trainings.embedded),
     }
     model = trainings.untrained()
     page.text("\n")

@@ -31,10 +31,12 @@ class Trainings:
         workers: processes that read ahead, or auto: one per core, 16 at most, none on the CPU.
         share: of the usual number of utterances per epoch.
         page: where the table goes.
+        peer: also crop by crop.
     """
 
-    def __init__(self, size: Size, device: str, workers: str, share: float, page: Page):
-        self.size, self.device, self.page = size, device, page
+    def __init__(self, size: Size, device: str, workers: str, share: float, page: Page, peer: bool):
+        self.size, self.device, self.page, self.peer = size, device, page, peer
+        self.embedded = max(64, round(size.embedded * share))
         self.rates: dict[str, float] = {}  # row of the table: utterances per second
         self.failed: list[str] = []  # trainings
         self.utterances = {
@@ -89,7 +91,8 @@ class Trainings:
         self.train(f"DINO, {half}", "dino", [*settings, f"precision={half}"], [], many)
         if half != "float32":
             self.train("DINO, float32", "dino", [*settings, "precision=float32"], [], few)
-        self.train(f"DINO, {PEER}", "dino", [*settings, "precision=float32"], [], few)
+        if self.peer:
+            self.train(f"DINO, {PEER}", "dino", [*settings, "precision=float32"], [], few)
 
     def stage2(self, half: str) -> None:
         """An epoch of labels alone, and one of gate and correction, which the paper has in 7 of 15 epochs."""
@@ -106,6 +109,8 @@ class Trainings:
             minutes = (8 * minutes_of_an_epoch(self.rates[title]) + 7 * minutes_of_an_epoch(self.rates[clean])) / 15
             mean = "mean of a round's 15 epochs, 7 with clean predictions"
             self.page.row(mean, *[""] * 5, f"{minutes:.1f}", self.size.goals["dlglc"])
+        if not self.peer:
+            return
         plain = ["gate.mode=none", "correction.mode=none", "precision=float32", "epochs=2"]
         self.train(f"stage II, {PEER}", "dlglc", [*settings, *plain], [CLUSTERS, model], few)
 

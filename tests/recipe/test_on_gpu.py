@@ -7,11 +7,17 @@ import os
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from dlglc.clusters.kmeans import kmeans
 from dlglc.data.arks import read_embeddings
+from dlglc.data.fbank import Fbank, encoder_input
+from dlglc.encoders import ENCODERS, build_encoder
 from dlglc.encoders.pooling import fused_statistics, plain_statistics, weighted_statistics
+from dlglc.precision import use_exact_products
+from dlglc.settings import load_settings
+from dlglc.settings.schema import DinoSettings, FbankSettings
 from support.training import dino_arguments, lines, round_arguments
 
 DEVICE = os.environ.get("GPU_TESTS_ON", "cuda")
@@ -95,6 +101,33 @@ def test_embeddings_are_those_of_the_cpu(tiny, script, reference, tmp_path):
     (ids, one), (same, other) = (read_embeddings(tmp_path / device / "embedding.scp") for device in ("cpu", DEVICE))
     assert ids == same
     assert np.abs(one - other).max() <= 2e-4 * np.abs(one).max()
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_real_speech_has_the_embeddings_of_the_cpu(name, librispeech):
+    """Filter bank and encoder of each family, on whole recordings of many lengths."""
+    use_exact_products()
+    torch.manual_seed(0)
+    sizes = {"encoder.channels": {"campplus": 128, "eres2netv2": 64}.get(name, 32), "encoder.aggregate": 0}
+    settings = load_settings(DinoSettings, None, [f"encoder.name={name}", *(f"{k}={v}" for k, v in sizes.items())])
+    encoder, fbank = build_encoder(settings.encoder, 80).eval(), Fbank(load_settings(FbankSettings))
+    found = {}
+    for device in ("cpu", DEVICE):
+        encoder, fbank = encoder.to(device), fbank.to(device)
+        with torch.inference_mode():
+            found[device] = torch.cat([
+                encoder(encoder_input(torch.from_numpy(wave[:80_000] * 32768)[None].to(device), fbank)).cpu()
+                for wave in (soundfile.read(path, dtype="float32")[0] for path in some(librispeech))
+            ])  # fmt: skip
+    one, other = found["cpu"], found[DEVICE]
+    assert (one - other).abs().max() <= 1e-3 * one.abs().max()
+    assert 1 - torch.nn.functional.cosine_similarity(one, other).min() < 1e-5
+
+
+def some(corpus) -> list:
+    """Recordings of five readers."""
+    lines = [line.split() for line in (corpus / "eval/wav.scp").read_text().splitlines()]
+    return [corpus / place for _, place in lines[:: len(lines) // 5][:5]]
 
 
 def test_clusters_are_those_of_the_cpu():

@@ -11,7 +11,7 @@ from dlglc.encoders import build_encoder
 from dlglc.encoders.models import load_model, save_model
 from dlglc.encoders.onnx_file import import_onnx
 from dlglc.errors import RecipeError
-from dlglc.extraction import Hidden, equal_lengths, extract_embeddings
+from dlglc.extraction import Hidden, equal_lengths, extract_embeddings, read_ahead
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DinoSettings, FbankSettings
 
@@ -94,6 +94,23 @@ def test_groups_are_of_equal_length_and_bounded():
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("threads", [0, 2])
+def test_what_is_read_ahead_comes_in_order(threads):
+    asked = []
+
+    def read(group):
+        asked.append(group)
+        if group == 30:
+            raise RecipeError("30 is damaged")
+        return -group
+
+    found = read_ahead(read, range(40), threads)
+    assert [next(found) for _ in range(10)] == [-i for i in range(10)]
+    assert len(asked) <= 10 + 4 * threads  # not the whole corpus
+    with pytest.raises(RecipeError, match="30 is damaged"):
+        list(found)
+
+
 def test_an_onnx_file_gives_the_same_embeddings(model, tiny, tmp_path):
     path, _ = model("wav")
     extract_embeddings(path, tiny / "train", tmp_path / "torch", 1000, "cpu")

@@ -1,6 +1,7 @@
 """ECAPA-TDNN (Desplanques, Thienpondt, Demuynck, Interspeech 2020), of any width."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -18,11 +19,48 @@ def convolve(conv: nn.Conv1d, x: torch.Tensor, reflect: bool = False) -> torch.T
     All layers keep this order of memory, and no library has to reorder it. Batch norm and sums over time then read the
     memory in order. On a CPU, with the widths that are used there, this takes a quarter less time than (B, C, T).
     """
+    if x.is_cuda and not torch.backends.cudnn.benchmark:
+        return convolve_by_products(conv, x, reflect)
     image = x.transpose(1, 2).unsqueeze(2)
     stride, padding, dilation = (1, *conv.stride), (0, *conv.padding), (1, *conv.dilation)
     if reflect and padding[1]:
         image, padding = F.pad(image, (padding[1], padding[1], 0, 0), "reflect"), (0, 0)
     return F.conv2d(image, conv.weight.unsqueeze(2), conv.bias, stride, padding, dilation).squeeze(2).transpose(1, 2)
+
+
+def convolve_by_products(conv: nn.Conv1d, x: torch.Tensor, reflect: bool = False) -> torch.Tensor:
+    """convolve() as one product of matrices, for whole utterances on a GPU.
+
+    cuDNN plans each convolution anew for each new length, and a corpus has hundreds of lengths. Products need no plan.
+    """
+    kernel, stride, dilation = conv.kernel_size[0], conv.stride[0], conv.dilation[0]
+    if kernel == stride == 1:
+        return F.linear(x, conv.weight.squeeze(2), conv.bias)
+    padding = dilation * (kernel - 1) // 2
+    padded = F.pad(x.transpose(1, 2), (padding, padding), "reflect" if reflect else "constant")
+    windows = padded.unfold(2, dilation * (kernel - 1) + 1, stride)[..., ::dilation]  # (B, C, frames, kernel)
+    return F.linear(windows.transpose(1, 2).flatten(2), conv.weight.flatten(1), conv.bias)
+
+
+class DenseGradient(torch.autograd.Function):
+    """The identity, whose gradient lies in memory without gaps.
+
+    What goes into a cat gets a slice of its gradient. On a GPU, batch norm needs 100 times as long for such a slice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        return gradient.contiguous()
+
+
+def dense_gradient(x: torch.Tensor) -> torch.Tensor:
+    """DenseGradient of x."""
+    apply: Callable[[torch.Tensor], torch.Tensor] = DenseGradient.apply
+    return apply(x)
 
 
 class ConvReluNorm(nn.Sequential):
@@ -62,6 +100,8 @@ class Res2Conv(nn.Module):
         for conv, part in zip(self.convs, rest):
             y = conv(part.contiguous() if y is None else part + y)
             outputs.append(y)
+        if torch.is_grad_enabled():
+            outputs[-1] = dense_gradient(outputs[-1])
         return torch.cat([*outputs, first], dim=-1)
 
 

@@ -24,8 +24,21 @@ def build_optimiser(
     # On a GPU, one kernel updates all tensors. The fused kernel for CPUs rounds differently and is not faster here.
     fused: dict[str, Any] = {"fused": True} if groups[0]["params"][0].is_cuda else {"foreach": True}
     if settings.name == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, nesterov=settings.nesterov, **fused)
+        sgd = torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, nesterov=settings.nesterov, **fused)
+        return begin_at_rest(sgd) if settings.momentum and "fused" in fused else sgd
     return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), **fused)
+
+
+def begin_at_rest(sgd: torch.optim.SGD) -> torch.optim.SGD:
+    """SGD whose momentum is 0 from the start, instead of missing until a first gradient. The steps are equal.
+
+    Fused SGD fails where some parameters had a gradient before and others have their first one, such as DINO's
+    prototypes after freeze_last_epochs (torch 2.11 and 2.13).
+    """
+    for group in sgd.param_groups:
+        for parameter in group["params"]:
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
 
 
 def parameter_groups(

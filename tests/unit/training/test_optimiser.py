@@ -10,7 +10,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DlglcSettings
-from dlglc.training.optimiser import EpochMean, build_optimiser, clip_each, learning_rate, parameter_groups
+from dlglc.training.optimiser import (
+    EpochMean,
+    begin_at_rest,
+    build_optimiser,
+    clip_each,
+    learning_rate,
+    parameter_groups,
+)
 
 
 def optimiser(**changes):
@@ -75,6 +82,24 @@ def test_the_optimiser_is_the_one_of_the_settings():
     adam = build_optimiser(module, optimiser(name="adamw", momentum=0.8))
     assert isinstance(adam, torch.optim.AdamW)
     assert adam.param_groups[1]["betas"] == (0.8, 0.999)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_a_parameter_may_get_its_first_gradient_late(nesterov):
+    """As DINO's prototypes do. Fused SGD, which is used on a GPU, fails there without begin_at_rest."""
+    steps = {}
+    for fused in (False, True):
+        early, late = (nn.Parameter(torch.linspace(-1, 1, 5)) for _ in "ab")
+        group = {"params": [early, late], "weight_decay": 0.1}
+        sgd = torch.optim.SGD([group], lr=0.1, momentum=0.9, nesterov=nesterov, fused=fused)
+        if fused:
+            sgd = begin_at_rest(sgd)
+        for epoch in range(4):
+            early.grad = torch.linspace(0, epoch + 1, 5)
+            late.grad = torch.linspace(1, epoch, 5) if epoch >= 2 else None
+            sgd.step()
+        steps[fused] = torch.stack([early, late])
+    torch.testing.assert_close(steps[True], steps[False])
 
 
 def test_each_gradient_is_clipped_by_its_own_norm():
