@@ -2,7 +2,7 @@
 # Measures training and clustering at the paper's width on one GPU: utterances per second, the time spent waiting for
 # data, how busy the GPU is, memory, and minutes per epoch of VoxCeleb2. The same training done crop by crop stands beside
 # it. Then embeddings are extracted, a training is killed and resumed, and two trainings run at once. No network is needed.
-#   tests/bench/gpu.sh              everything; should take less than ten minutes on an H100 (never tried)
+#   tests/bench/gpu.sh              everything; about ten minutes on an H100 or H200
 #   tests/bench/gpu.sh --cpu true   the same at a small size without a GPU, a few minutes
 # PYTHON=... names the Python to use. Without it, the first of .venv's Python and the system's that has torch with CUDA.
 set -euo pipefail
