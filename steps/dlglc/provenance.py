@@ -21,6 +21,7 @@ from .files import digest_of, write_text
 # A fingerprint covers the files that an scp names, up to this many. More files (a corpus that is read in place) would
 # take minutes on a shared file system.
 MAX_FILES = 10_000
+MAX_BYTES = 2**26  # of the files without a record whose contents are hashed, all together
 
 RECORDS = ("packed.json", "feats.json", "embedding.json", "stamp.json")  # names of records of arks, beside them
 SAMPLES, SAMPLE = 16, 4096  # an output is looked at in so many places, of so many bytes, when it is used
@@ -30,7 +31,8 @@ def fingerprint(path: str | Path) -> str:
     """Hash of a file's contents. For an scp of few files (arks), the hash also covers their contents.
 
     Such an scp can stay the same although its arks have changed. The record beside an ark has the hash of its contents.
-    An ark without a record is judged by its size and time.
+    Files without a record (noise clips) are hashed if they are small together, so that the same clips made again are the
+    same. Larger ones are judged by size and time.
     """
     try:
         data = Path(path).read_bytes()
@@ -41,13 +43,21 @@ def fingerprint(path: str | Path) -> str:
     if str(path).endswith(".scp"):
         places = (line.split(None, 1)[-1] for line in data.splitlines() if line and not line.endswith(b"|"))
         files = sorted({re.sub(rb":\d+$", b"", place) for place in places})
-        for place in files if len(files) <= MAX_FILES else []:
-            if os.path.exists(place):
-                status = os.stat(place)
-                known = recorded_hash(Path(os.fsdecode(place)))
-                detail = known.encode() if known else b"%d %d" % (status.st_size, status.st_mtime_ns)
-                digest.update(place + b" " + detail)
+        there = [place for place in files if os.path.exists(place)] if len(files) <= MAX_FILES else []
+        known = {place: recorded_hash(Path(os.fsdecode(place))) for place in there}
+        small = sum(os.path.getsize(place) for place in there if not known[place]) <= MAX_BYTES
+        for place in there:
+            digest.update(place + b" " + (known[place] or state_of(place, small)).encode())
     return digest.hexdigest()[:16]
+
+
+def state_of(path: bytes, wholly: bool) -> str:
+    """Hash of the contents of a file without a record, or its size and time."""
+    if wholly:
+        with open(path, "rb") as file:
+            return digest_of(file, os.fstat(file.fileno()).st_size)
+    status = os.stat(path)
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def mark_of(path: Path) -> dict[str, Any]:

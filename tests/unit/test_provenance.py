@@ -34,7 +34,11 @@ def test_reuse_and_difference(tmp_path):
     assert not Stamp(tmp_path / "stamp.json", {"epochs": 3, "optimiser": {"lr": 0.1}}, [source]).matches()
 
 
-def test_a_rewritten_ark_is_another_input(tmp_path):
+@pytest.mark.parametrize("large", [False, True])
+def test_a_rewritten_ark_is_another_input(tmp_path, monkeypatch, large):
+    """Files without a record: small ones are known by their contents, large ones by size and time."""
+    if large:
+        monkeypatch.setattr("dlglc.provenance.MAX_BYTES", 9)
     ark, scp = tmp_path / "e.ark", tmp_path / "e.scp"
     ark.write_bytes(b"x" * 10)
     scp.write_text(f"a {ark}:2\n")
@@ -42,6 +46,8 @@ def test_a_rewritten_ark_is_another_input(tmp_path):
     stamp.write()
     assert Stamp(tmp_path / "stamp.json", {}, [scp]).matches()
     os.utime(ark, (1, 1))
+    assert Stamp(tmp_path / "stamp.json", {}, [scp]).matches() != large
+    ark.write_bytes(b"y" * 10)
     assert not Stamp(tmp_path / "stamp.json", {}, [scp]).matches()
 
 
