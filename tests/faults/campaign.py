@@ -8,6 +8,7 @@ import math
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -118,6 +119,8 @@ def main() -> None:
         behind = words[words.index(name) + 1 :] if name in words else []
         return int(behind[0]) if behind and behind[0].isdigit() else otherwise
 
+    # A shell ignores Ctrl-C for what it starts in the background, and so would all that the trials start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warm_up()
     top = Path(tempfile.mkdtemp(prefix="faults-"))
     failures = 0
