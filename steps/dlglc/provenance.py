@@ -31,8 +31,8 @@ def fingerprint(path: str | Path) -> str:
     """Hash of a file's contents. For an scp of few files (arks), the hash also covers their contents.
 
     Such an scp can stay the same although its arks have changed. The record beside an ark has the hash of its contents.
-    Files without a record (noise clips) are hashed if they are small together, so that the same clips made again are the
-    same. Larger ones are judged by size and time.
+    Files without a record (noise clips) are hashed if they are small together, so that the same clips made again count as
+    the same. Larger ones are judged by size and time.
     """
     try:
         data = Path(path).read_bytes()

@@ -17,7 +17,8 @@ from ..settings.schema import ClusterSettings
 from ..training.distributed import Processes
 from .kmeans import Clustering
 from .proposal import propose_num_clusters
-from .search import cluster_embeddings, size_warnings
+from .search import cluster_embeddings
+from .sizes import size_warnings
 
 
 def make_pseudo_labels(embedding_scp: Path, out_dir: Path, settings: ClusterSettings, seed: int, device: str) -> None:

@@ -18,6 +18,7 @@ from ..files import write_lines, write_text
 from ..scoring.metrics import equal_error_rate, rates, roc
 from ..settings.schema import ClusterSettings
 from ..vectors import group_means, unit_length
+from .session_signs import sessions_of
 
 PAIRS = 20_000  # most pairs of utterances of one recording that are scored; and as many of different recordings
 
@@ -72,15 +73,6 @@ def labels_of(path: Path, ids: list[str]) -> Array:
     if missing is not None:
         raise RecipeError(f"{path}: no cluster for '{missing}': cluster these embeddings again")
     return np.array([table[utt] for utt in ids])
-
-
-def sessions_of(data_dir: Path, ids: list[str]) -> list[str] | None:
-    """The session of each utterance, or its recording if sessions are not known; None if both are not known."""
-    for name in ("utt2sess", "utt2reco"):
-        if (data_dir / name).exists():
-            table = read_table(data_dir / name)
-            return [table.get(utt, utt) for utt in ids]
-    return None
 
 
 def describe_sizes(labels: Array) -> dict[str, Any]:

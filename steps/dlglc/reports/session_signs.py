@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .assessment import sessions_of
+from ..data.tables import read_table
 
 
 class Agreement(NamedTuple):
@@ -34,6 +34,15 @@ class Pairs(NamedTuple):
     same: float
     across: float
     number: int
+
+
+def sessions_of(data_dir: Path, ids: list[str]) -> list[str] | None:
+    """The session of each utterance, or its recording if sessions are not known; None if both are not known."""
+    for name in ("utt2sess", "utt2reco"):
+        if (data_dir / name).exists():
+            table = read_table(data_dir / name)
+            return [table.get(utt, utt) for utt in ids]
+    return None
 
 
 def known_sessions(data_dir: Path, ids: list[str]) -> list[str] | None:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from dlglc.clusters.search import cluster_embeddings, count_starts, merge, size_warnings, summarise_partition
+from dlglc.clusters.search import cluster_embeddings, count_starts, merge, summarise_partition
 from dlglc.errors import RecipeError
 from dlglc.settings import load_settings
 from dlglc.settings.schema import ClusterSettings
@@ -117,19 +117,3 @@ def test_a_partition_is_summarised_as_k_means_does_it(spherical):
         assert objective == pytest.approx((points * centroids[labels]).sum(1).mean())
     else:
         assert objective == pytest.approx(((x - centroids[labels]) ** 2).sum(1).mean())
-
-
-@pytest.mark.parametrize(
-    ("sizes", "wanted", "words"),
-    [
-        ([12, 4, 49, 7], 4, []),
-        ([3, 3, 20, 1], 4, ["median size is 3,"]),
-        ([9, 9], 3, ["1 of 3 stayed empty"]),
-        ([5] * 60 + [150], 61, ["150 of 450 utterances, 20 times"]),
-        ([1] * 40 + [99], 50, ["9 of 50 stayed empty", "median size is 1,", "99 of 139 utterances, 29 times"]),
-    ],
-)
-def test_sizes_that_speak_of_something_wrong(sizes, wanted, words):
-    found = size_warnings(np.array(sizes), wanted)
-    assert len(found) == len(words)
-    assert all(word in line for word, line in zip(words, found))

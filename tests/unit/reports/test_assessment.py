@@ -16,7 +16,6 @@ from dlglc.reports.assessment import (
     describe_sizes,
     mean_silhouette,
     same_recording_eer,
-    sessions_of,
     to_listen,
 )
 from dlglc.settings import load_settings
@@ -99,14 +98,6 @@ def test_the_whole_assessment(world, tmp_path):
     assert all(table[utt] == cluster for cluster, utt, _ in lines)
     alone = assess(scp, clusters, settings, 0)
     assert not {"round_agreement", "same_recording_eer"} & alone.keys()
-
-
-def test_sessions_are_better_known_than_recordings(world):
-    _, _, data = world
-    assert sessions_of(data, ["u00", "u79", "new"]) == ["r0", "r7", "new"]
-    write_table(data / "utt2sess", {"u00": "monday"})
-    assert sessions_of(data, ["u00", "u79"]) == ["monday", "u79"]
-    assert sessions_of(data / "gone", ["u00"]) is None
 
 
 def test_an_utterance_without_a_cluster_is_named(world):

@@ -3,7 +3,7 @@
 import pytest
 
 from dlglc.data.tables import write_table
-from dlglc.reports.session_signs import known_sessions, pairs, session_agreement, speaker_pairs
+from dlglc.reports.session_signs import known_sessions, pairs, session_agreement, sessions_of, speaker_pairs
 
 SPEAKERS = ["a"] * 4 + ["b"] * 4
 SESSIONS = ["a1", "a1", "a2", "a2", "b1", "b1", "b2", "b2"]
@@ -42,3 +42,11 @@ def test_sessions_are_known_unless_each_utterance_has_its_own(tmp_path):
     assert known_sessions(tmp_path, ids) is None
     write_table(tmp_path / "utt2sess", dict(zip(ids, SESSIONS)))
     assert known_sessions(tmp_path, ids) == SESSIONS
+
+
+def test_sessions_are_better_known_than_recordings(tmp_path):
+    assert sessions_of(tmp_path, ["u0"]) is None
+    write_table(tmp_path / "utt2reco", {"u0": "r0", "u7": "r7"})
+    assert sessions_of(tmp_path, ["u0", "u7", "new"]) == ["r0", "r7", "new"]
+    write_table(tmp_path / "utt2sess", {"u0": "monday"})
+    assert sessions_of(tmp_path, ["u0", "u7"]) == ["monday", "u7"]

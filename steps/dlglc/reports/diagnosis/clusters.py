@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...arrays import Array
-from ...clusters.search import size_warnings
+from ...clusters.sizes import size_warnings
 from ..records import BACKENDS, read_figures
 from ..session_signs import known_sessions, session_agreement, speaker_pairs
 from .experiment import Experiment, Finding, percent
@@ -40,7 +40,7 @@ def giant(system: str, sizes: Array) -> list[Finding]:
 
 
 def split_warning(warning: str) -> tuple[str, str]:
-    """Problem and remedy of a sentence of clusters.search.size_warnings."""
+    """Problem and remedy of a sentence of clusters.sizes.size_warnings."""
     problem, _, remedy = warning.partition(": ")
     return problem, remedy
 
