@@ -31,7 +31,7 @@ def fingerprint(path: str | Path) -> str:
     """Hash of a file's contents. For an scp of few files (arks), the hash also covers their contents.
 
     Such an scp can stay the same although its arks have changed. The record beside an ark has the hash of its contents.
-    Files without a record (noise clips) are hashed if they are small together, so that the same clips made again count as
+    Files without a record (noise clips) are hashed if they are small together: the same clips made again count as
     the same. Larger ones are judged by size and time.
     """
     try:

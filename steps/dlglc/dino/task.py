@@ -15,8 +15,9 @@ from ..settings.schema import DinoSettings
 from ..training.distributed import Processes
 from ..training.pretraining import Pretraining, Save
 from ..training.task import Figures, State
+from .collapse import collapse
 from .head import DinoHead
-from .health import collapse, health
+from .health import health
 from .loss import (
     cosine_consistency,
     dino_loss,

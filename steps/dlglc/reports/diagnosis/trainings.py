@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ...data.arks import read_some
-from ...dino.health import collapse
+from ...dino.collapse import collapse
 from ...errors import RecipeError
 from ...vectors import unit_length
 from ..choice import describe_choice, kept_epoch
 from .experiment import Experiment, Finding, percent
 
-SAME = 0.1  # deviation of embeddings under which they are nearly the same, as dino.health.collapse has it
+SAME = 0.1  # deviation of embeddings under which they are nearly the same, as dino.collapse has it
 KEEPS_ALL, KEEPS_NOTHING = 0.995, 0.05  # share of kept labels
 
 
