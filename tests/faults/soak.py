@@ -17,11 +17,11 @@ GROWTH = 1.02  # of the memory between the second and the last quarter, at most
 
 
 class Sample(NamedTuple):
-    """What the processes of a training hold together.
+    """What the processes of a training hold.
 
     Attributes:
-        memory: bytes in memory; what several share is counted once (Pss).
-        files, threads, processes: number of open files, threads and processes.
+        memory: bytes of the training process that are its own (RssAnon). Reading processes end with each epoch.
+        files, threads, processes: number of open files, threads and processes, all together.
     """
 
     memory: int
@@ -36,9 +36,9 @@ def sample(session: int) -> Sample:
     for pid in session_of(session):
         try:
             folder = Path(f"/proc/{pid}")
-            memory = 1024 * int(re.search(r"^Pss: +([0-9]+)", (folder / "smaps_rollup").read_text(), re.MULTILINE)[1])
+            own = 1024 * int(re.search(r"^RssAnon:\s+([0-9]+)", (folder / "status").read_text(), re.MULTILINE)[1])
             files, threads = (len(list((folder / name).iterdir())) for name in ("fd", "task"))
-            found.append((memory, files, threads, 1))
+            found.append((own if pid == session else 0, files, threads, 1))
         except (OSError, TypeError):
             continue
     return Sample(*map(sum, zip(*found))) if found else Sample(0, 0, 0, 0)
