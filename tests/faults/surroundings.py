@@ -156,13 +156,16 @@ def changing(kitchen: Kitchen, step: Step, how: str, at: int) -> str:
             if path.is_file():
                 shutil.copy2(path, kitchen.work / path.relative_to(before))
 
-    wrong = kitchen.trial(step, before=lambda: change_at(kitchen.work, how, at), after=restore)
+    wrong = kitchen.trial(step, before=lambda: change_at(kitchen.work, before, how, at), after=restore)
     # A training that began with the changed file is not continued with the other one, and says so.
     return "" if "has changed). Use another directory" in wrong else wrong
 
 
-def change_at(top: Path, how: str, at: int) -> None:
-    """Change the file below a folder that is opened for reading as the `at`-th, just after it was opened."""
+def change_at(top: Path, before: Path, how: str, at: int) -> None:
+    """Change the file below a folder that is opened for reading as the `at`-th, just after it was opened.
+
+    Only files count that were there before the step. What it wrote itself, it reads once more for its checksum.
+    """
     me, seen, waiting = os.getpid(), 0, ""
 
     def watch(event: str, words: tuple) -> None:
@@ -174,7 +177,7 @@ def change_at(top: Path, how: str, at: int) -> None:
             damage(Path(path), how)
         path = os.path.abspath(os.fsdecode(words[0]))
         writes = isinstance(words[2], int) and words[2] & (os.O_WRONLY | os.O_RDWR)
-        if path.startswith(f"{top}/") and not writes:
+        if path.startswith(f"{top}/") and not writes and (before / os.path.relpath(path, top)).is_file():
             waiting = path if seen == at else waiting
             seen += 1
 
