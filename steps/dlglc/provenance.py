@@ -192,8 +192,21 @@ class Stamp:
         """The differences between the record on the disk and this one: 'epochs: 8, now 10', 'wav.scp changed'."""
         return compare(self.read() or {}, self.record)
 
-    def write(self) -> None:
-        """Write the record, with marks of those outputs that are there. Call this when the output is finished."""
+    def write(self, strict: bool = True) -> None:
+        """Write the record, with marks of those outputs that are there. Call this when the output is finished.
+
+        Args:
+            strict: False = only warn of changed inputs, for what took days.
+
+        Raises:
+            RecipeError: an input is no longer what it was when this record was made. Nobody knows which one was read.
+        """
+        for name, before in self.record["inputs"].items():
+            if fingerprint(name) != before:
+                said = f"{name} changed while {self.path.parent} was made from it"
+                if strict:
+                    raise RecipeError(f"{said}: run the same command again")
+                log.warning("%s: the next run will take it for another input", said)
         there = [path for path in self.outputs if path.exists()]
         marks = {os.path.relpath(path, self.path.parent): mark_of(path) for path in there}
         record = {**self.record, "outputs": marks} if marks else self.record

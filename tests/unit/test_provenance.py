@@ -51,6 +51,18 @@ def test_a_rewritten_ark_is_another_input(tmp_path, monkeypatch, large):
     assert not Stamp(tmp_path / "stamp.json", {}, [scp]).matches()
 
 
+def test_an_input_that_changes_meanwhile_is_no_known_input(tmp_path, caplog):
+    table = tmp_path / "utt2cluster"
+    table.write_text("a 0\nb 1\n")
+    stamp = Stamp(tmp_path / "stamp.json", {}, [table])
+    table.write_text("a 0\n")
+    with pytest.raises(RecipeError, match=r"utt2cluster changed while .* was made from it: run the same command again"):
+        stamp.write()
+    assert not stamp.path.exists()
+    stamp.write(strict=False)
+    assert "utt2cluster changed while" in caplog.text and stamp.matches()
+
+
 def test_settings_objects_are_recorded_by_their_values(tmp_path):
     one, other = (load_settings(DlglcSettings, None, [f"epochs={epochs}"]) for epochs in (20, 30))
     Stamp(tmp_path / "stamp.json", {"dlglc": one, "seed": 1}, []).write()

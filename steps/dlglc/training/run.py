@@ -80,7 +80,7 @@ def train(
                 Trainer(task, crops, settings, options.out_dir, processes, options.max_hours, stamp.identity).train()
                 if processes.first:
                     save("model.pt", task.final_state())
-                    stamp.write()
+                    stamp.write(strict=False)
     with explain_lost_process(options.out_dir, processes):
         processes.close()
 
@@ -114,7 +114,7 @@ def prepare_run(options: TrainingOptions, settings: TrainingSettings, stamp: Sta
     if finished and (trained_here or (out_dir / "checkpoint.pt").exists()):
         if processes.first and "outputs" not in (read_record(stamp.path) or {}):
             with suppress(PermissionError):  # the record was lost, or is from before the model
-                stamp.write()
+                stamp.write(strict=False)
         log.info("%s/model.pt is finished with these settings: reused", out_dir)
         return False
     if finished:
