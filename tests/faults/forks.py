@@ -153,8 +153,13 @@ def run_together(
         time.sleep(0.005)
     left = [_left_behind(child) for child in children]
     events = [len(counter.read_bytes()) if counter.exists() else 0 for counter in counters]
-    texts = [output.read_text(errors="replace") for output in outputs]
+    texts = ["".join(file.read_text(errors="replace") for file in (o, _errors(o)) if file.exists()) for o in outputs]
     return [Ended(status[i], texts[i], events[i], i in hung, left[i]) for i in range(len(trials))]
+
+
+def _errors(output: Path) -> Path:
+    """Where the standard error of a fork goes."""
+    return output.with_name(f"{output.name}.err")
 
 
 def _send(child: int, sent: int) -> None:
@@ -170,7 +175,9 @@ def _child(go: Callable[[], None], output: Path, counter: Path, moment: Moment |
         os.setsid()
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         null = os.open(os.devnull, os.O_RDONLY)
-        for target, source in ((0, null), (1, file), (2, file)):
+        # A file of its own: a limit of the size of files would else keep a message from following a long output.
+        errors = os.open(_errors(output), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        for target, source in ((0, null), (1, file), (2, errors)):
             os.dup2(source, target)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", buffering=1), open(2, "w", buffering=1)  # noqa: SIM115
         used = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) << 10
