@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seen: set[str] = set()
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if "clone" in fixtures or item.path.parent.name == "faults":
+        if fixtures & {"clone", "two_processes"} or item.path.parent.name == "faults":
             item.add_marker("slow")
         if item.get_closest_marker("slurm"):
             item.add_marker("slow")
