@@ -160,7 +160,7 @@ def run_encoder(
         device: where the batches go.
         run: called with a batch and the ids of its utterances.
     """
-    matrix = np.zeros((len(utterances.ids), dim), dtype=np.float32)
+    matrix, gpu = np.zeros((len(utterances.ids), dim), dtype=np.float32), device.type == "cuda"
     computed: list[tuple[Array, torch.Tensor]] = []
 
     def collect() -> None:
@@ -170,11 +170,11 @@ def run_encoder(
 
     def read(rows: Array) -> tuple[Array, torch.Tensor]:
         batch = torch.from_numpy(np.stack([utterances.read(i) for i in rows]))
-        return rows, batch.pin_memory() if device.type == "cuda" else batch
+        return rows, batch.pin_memory() if gpu else batch
 
-    for rows, batch in read_ahead(read, groups, READERS if device.type == "cuda" else 0):
+    for rows, batch in read_ahead(read, groups, READERS if gpu else 0):
         computed.append((rows, run(batch.to(device, non_blocking=True), [utterances.ids[i] for i in rows])))
-        if device.type == "cpu" or len(computed) == 64:  # to ask a GPU for each batch would let it wait
+        if not gpu or len(computed) == 64:  # to ask a GPU for each batch would let it wait
             collect()
     collect()
     return matrix

@@ -1,7 +1,6 @@
 """ECAPA-TDNN (Desplanques, Thienpondt, Demuynck, Interspeech 2020), of any width."""
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -42,27 +41,6 @@ def convolve_by_products(conv: nn.Conv1d, x: torch.Tensor, reflect: bool = False
     return F.linear(windows.transpose(1, 2).flatten(2), conv.weight.flatten(1), conv.bias)
 
 
-class DenseGradient(torch.autograd.Function):
-    """The identity, whose gradient lies in memory without gaps.
-
-    What goes into a cat gets a slice of its gradient. On a GPU, batch norm needs 100 times as long for such a slice.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        return gradient.contiguous()
-
-
-def dense_gradient(x: torch.Tensor) -> torch.Tensor:
-    """DenseGradient of x."""
-    apply: Callable[[torch.Tensor], torch.Tensor] = DenseGradient.apply
-    return apply(x)
-
-
 class ConvReluNorm(nn.Sequential):
     """1-D convolution, ReLU and batch norm of (B, T, C). Padding keeps T, which is divided by the stride."""
 
@@ -100,8 +78,9 @@ class Res2Conv(nn.Module):
         for conv, part in zip(self.convs, rest):
             y = conv(part.contiguous() if y is None else part + y)
             outputs.append(y)
-        if torch.is_grad_enabled():
-            outputs[-1] = dense_gradient(outputs[-1])
+        if outputs[-1].requires_grad:
+            # The gradient of a cat comes as a slice of it. On a GPU, batch norm needs 100 times as long for a slice.
+            outputs[-1].register_hook(torch.Tensor.contiguous)
         return torch.cat([*outputs, first], dim=-1)
 
 
