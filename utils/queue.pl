@@ -86,18 +86,22 @@ sub run_wave {
         cancel($job) if $caught;
         for my $task (keys %open) {
             my $status = log_verdict(task_log($call, $task), $job->{mark}) // next;
-            if ($status > 128) { $signalled{$task} //= time; next }  # why, and whether that was the end, Slurm knows
+            if ($status > 128) {  # why, and whether that was the end, Slurm knows
+                ($ask_pause, $ask_at) = (0.3, time) unless $signalled{$task};
+                $signalled{$task} //= time;
+                next;
+            }
             delete $open{$task};
             $failed{$task} = {state => '', reason => "ended with status $status"} if $status;
         }
         last unless %open;
-        if (time >= $ask_at || %signalled) {
+        if (time >= $ask_at) {
             my $state = ask($job, keys %open);
             for my $task (keys %open) {
                 my $status = log_verdict(task_log($call, $task), $job->{mark});
                 my $end = $state ? over($state->{$task}) : '';
                 if (defined $status && $status > 128) {
-                    next if $state ? !$end : time - $signalled{$task} < 3;
+                    next if $state ? !$end : time - ($signalled{$task} //= time) < 3;
                     $failed{$task} = {state => $end, reason => "ended with status $status"
                         . reason_of_signal($status, $end, $job)};
                 } else {
@@ -113,7 +117,7 @@ sub run_wave {
                 delete $open{$task};
             }
             $ask_pause = $ask_pause * 1.3 > 15 ? 15 : $ask_pause * 1.3;
-            $ask_pause = $pause = 0.3 if %gone || %signalled;
+            $ask_pause = $pause = 0.3 if %gone;
             $ask_at = time + $ask_pause;
         }
         sleep $pause;  # a signal ends it early
