@@ -206,9 +206,8 @@ def convert_eres2net(state: State) -> Converted:
 
     channels = sizes(state, "conv1.weight")[0]
     expansion = sizes(state, "layer1.0.conv3.weight")[0] // channels
-    widest = sizes(state, "layer4.1.convs.0.weight")[
-        0
-    ]  # the widest group says the base width best: widths are rounded down
+    # The widest group says the base width best: widths are rounded down.
+    widest = sizes(state, "layer4.1.convs.0.weight")[0]
     dim, statistics = sizes(state, "seg_1.weight")
     settings = {"name": "eres2netv2" if second else "eres2net", "channels": channels, "embedding_dim": dim}
     settings |= {"scale": scale, "base_width": -(-64 * widest // (8 * channels)), "expansion": expansion}
