@@ -57,16 +57,34 @@ def group_voices(
     """
     if len(embeddings) > MOST:
         raise RecipeError(f"{len(embeddings)} recordings are too many to compare all pairs: {MOST} at most")
-    scores, vectors = pair_scores(scorer, embeddings)
+    voices, scores = tree_groups(scorer, embeddings, strict, WEIGHT, groups_wanted)
     if scorer.plda is not None:
-        voices = likeliest_groups(scorer.represent(embeddings), scorer.plda.psi, vectors, WEIGHT, groups_wanted)
         return Groups(voices, margins(scores, voices, loose), False)
-    voices, threshold = cut_tree(scores, vectors, strict, groups_wanted), strict
     centred = bool(np.mean(scores[np.triu_indices(len(scores), 1)] >= strict) < FEW) if len(scores) > 1 else False
     if centred:
-        scores, vectors = pair_scores(scorer.centred(embeddings.mean(0)), embeddings)
-        voices, threshold = cut_tree(scores, vectors, loose, groups_wanted), loose
-    return Groups(voices, margins(scores, voices, threshold), centred)
+        voices, scores = tree_groups(scorer.centred(embeddings.mean(0)), embeddings, loose, WEIGHT, groups_wanted)
+    return Groups(voices, margins(scores, voices, loose if centred else strict), centred)
+
+
+def tree_groups(
+    scorer: Scorer, embeddings: Array, threshold: float, weight: float, groups_wanted: int | None = None
+) -> tuple[Array, Array]:
+    """Groups by Ward's method, the tree cut as the scorer's back-end asks for it.
+
+    Args:
+        embeddings: (N, D).
+        threshold: pairs of one group should have higher cosines. PLDA needs none.
+        weight: of the evidence of PLDA, see evidence.py. Cosines need none.
+        groups_wanted: cut the tree into so many groups instead.
+
+    Returns:
+        (N,) group of each, and the (N, N) symmetric scores of all pairs.
+    """
+    scores, vectors = pair_scores(scorer, embeddings)
+    if scorer.plda is None:
+        return cut_tree(scores, vectors, threshold, groups_wanted), scores
+    represented = scorer.represent(embeddings)
+    return likeliest_groups(represented, scorer.plda.psi, vectors, weight, groups_wanted), scores
 
 
 def pair_scores(scorer: Scorer, embeddings: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from ..bundles.engine import EncoderEngine
 from ..bundles.scorer import Scorer
 from ..data.spool import Samples
 from .evidence import OF_WINDOWS
-from .grouping import cut_tree, likeliest_groups, pair_scores
+from .grouping import tree_groups
 
 WINDOW, STEP = 2.0, 1.0  # s; a voice needs about two seconds to be known by
 BATCH = 32  # windows that are embedded together
@@ -58,9 +58,5 @@ def group_windows(scorer: Scorer, embeddings: Array, threshold: float, voices: i
         threshold: windows of one voice should have higher scores. PLDA needs none (see evidence.py).
         voices: number of voices, if it is known.
     """
-    scores, vectors = pair_scores(scorer, embeddings)
-    if scorer.plda is None:
-        labels = cut_tree(scores, vectors, threshold, voices)
-    else:
-        labels = likeliest_groups(scorer.represent(embeddings), scorer.plda.psi, vectors, OF_WINDOWS, voices)
+    labels, scores = tree_groups(scorer, embeddings, threshold, OF_WINDOWS, voices)
     return labels if voices else merge_small(labels, scores)
