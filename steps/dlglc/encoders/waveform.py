@@ -29,7 +29,8 @@ class WaveformEncoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.shift = fbank.shift
-        self.register_buffer("spectrum", FULL_SCALE * spectrum_kernels(fbank).float())
+        # The floor of the energies is a number of its own, so quiet frames depend on the full scale of the features.
+        self.register_buffer("spectrum", FULL_SCALE * fbank.scale * spectrum_kernels(fbank).float())
         self.register_buffer("mel", fbank.mel.T.unsqueeze(2).clone())
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:

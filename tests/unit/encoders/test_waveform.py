@@ -19,7 +19,10 @@ class Keep(torch.nn.Module):
         return feats
 
 
-@pytest.mark.parametrize("words", [[], ["window=hamming", "preemphasis=0", "sample_rate=8000", "num_mel_bins=40"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["window=hamming", "preemphasis=0", "sample_rate=8000", "num_mel_bins=40"], ["window=povey", "full_scale=1"]],
+)
 def test_features_are_those_of_the_filter_bank(words):
     fbank = Fbank(load_settings(FbankSettings, None, words))
     rng = np.random.default_rng(0)
