@@ -252,8 +252,7 @@ train() {
   _literal words "${@:2}"
   cores=$(cores_of "${workers[${name%.py}]}")
   _launcher "$cores"
-  if [ "$gpus" -gt 0 ]; then threads=1; else threads=$((threads / (ngpu > 0 ? ngpu : 1))); fi # of a process
-  [ "$threads" -gt 0 ] || threads=1
+  [ "$gpus" -eq 0 ] || threads=1 # of a process: the GPU computes
   if ! $dry_run; then
     mkdir -p "$dir/log"
     : >>"$log"

@@ -10,7 +10,7 @@ from ..encoders.base import evaluating
 from ..encoders.halves import Halves, LastParts
 from ..encoders.models import Model
 from ..encoders.onnx_file import OnnxModel
-from ..rounds.adaptation import Adaptation, with_enough_epochs
+from ..rounds.adaptation import Adaptation
 from ..rounds.classifier import AamSoftmax, aam_losses
 from ..settings.schema import DlglcSettings
 from ..training.distributed import Processes
@@ -100,7 +100,7 @@ def estimate_adaptation(
         (stage, seconds) pairs.
     """
     seconds = 3600 * corpus.hours
-    training = work.epoch * corpus.utterances * with_enough_epochs(settings, corpus.utterances).epochs
+    training = work.epoch * corpus.utterances * settings.epochs
     return [
         ("stage 1, audio and noise", seconds / corpus.decode_speed / jobs + 30),
         ("stage 2, features", seconds / 1000 / jobs + 5),

@@ -1,6 +1,5 @@
 """What a round adds when it starts from a good encoder: frozen parts, rates by part, a pull, the choice of an epoch."""
 
-import math
 from typing import Any
 
 import torch
@@ -8,16 +7,10 @@ from torch import nn
 
 from ..console import log
 from ..encoders.base import Encoder
-from ..settings.schema import AdaptSettings, DlglcSettings
+from ..settings.schema import AdaptSettings
 from ..training.task import State
 from .held_out import HeldOut
 from .signs import chosen_epoch
-
-
-def with_enough_epochs(settings: DlglcSettings, utterances: int) -> DlglcSettings:
-    """The settings, with more epochs if a round of so many utterances needs them for adapt.min_updates."""
-    epochs = math.ceil(settings.adapt.min_updates / math.ceil(utterances / settings.batch_size))
-    return settings.model_copy(update={"epochs": max(settings.epochs, epochs)})
 
 
 class Adaptation:

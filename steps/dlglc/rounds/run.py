@@ -26,7 +26,6 @@ from ..training.distributed import Processes
 from ..training.options import TrainingOptions
 from ..training.run import input_files, open_augmenter, train
 from ..training.task import State
-from .adaptation import with_enough_epochs
 from .held_out import HeldOut, split_clusters
 from .labels import cluster_means, read_labels
 from .task import DlgLc
@@ -90,8 +89,6 @@ def train_round(
     inputs = input_files(files.data_dir, settings.input, options, files.utt2cluster, files.model, *used)
     stamp = Stamp(options.out_dir / "stamp.json", record, inputs, [options.out_dir / "model.pt"])
 
-    long = with_enough_epochs(settings, len(labels))
-
     def save(name: str, state: State) -> None:
         save_model(options.out_dir / name, model.encoder_settings, model.fbank_settings, state, settings.input)
 
@@ -104,11 +101,11 @@ def train_round(
         if settings.correction.mode == "utterance":
             embed = whole_utterances(model, files.data_dir, settings.input, processes, split.rows if split else None)
         return DlgLc(
-            long, model.encoder, labels, classes, centroids, views, round_number, processes, options.out_dir,
+            settings, model.encoder, labels, classes, centroids, views, round_number, processes, options.out_dir,
             network, held_out, split, embed, seed,
         )  # fmt: skip
 
-    train(options, long, stamp, seed, crops, make_task, save)
+    train(options, settings, stamp, seed, crops, make_task, save)
 
 
 def open_views(

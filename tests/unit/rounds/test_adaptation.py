@@ -5,7 +5,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlglc.encoders import build_encoder
-from dlglc.rounds.adaptation import Adaptation, with_enough_epochs
+from dlglc.rounds.adaptation import Adaptation
 from dlglc.settings import load_settings
 from dlglc.settings.schema import DinoSettings, DlglcSettings
 
@@ -21,15 +21,6 @@ def adaptation(*words, held_out=None):
 
 def norms_in_training(parts):
     return {m.training for part in parts for top in part.modules for m in top.modules() if isinstance(m, _BatchNorm)}
-
-
-@pytest.mark.parametrize(("utterances", "epochs"), [(280, 4), (1000, 3), (90, 10), (7, 30)])
-def test_a_small_training_set_gets_more_epochs(utterances, epochs):
-    words = ["epochs=3", "batch_size=32", "gate.from_epoch=2", "correction.from_epoch=2", "margin_warmup_epochs=1"]
-    optimiser = ["optimiser.warmup_epochs=1", "adapt.min_updates=30"]
-    settings = load_settings(DlglcSettings, None, [*words, *optimiser, "average_epochs=1"])
-    changed = with_enough_epochs(settings, utterances)
-    assert changed == settings.model_copy(update={"epochs": epochs})
 
 
 def test_without_settings_everything_is_trained():

@@ -39,7 +39,6 @@ class AdaptSettings(Section):
     layer_decay: Annotated[float, Field(gt=0, le=1)]
     classifier_factor: Positive
     pull: NotNegative
-    min_updates: CountOrNone
     held_out: BelowOne
     patience: CountOrNone
 
