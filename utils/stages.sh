@@ -118,6 +118,8 @@ $pack || pack_options=(--in-place)
 _launcher() {
   _launch=()
   [ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
+  [ "$ngpu" -le 1 ] || [ "$gpus" -gt 0 ] || # processes on the CPU share its cores
+    _launch=(env "OMP_NUM_THREADS=$((OMP_NUM_THREADS > ngpu ? OMP_NUM_THREADS / ngpu : 1))" "${_launch[@]}")
   [ "$num_nodes" -gt 1 ] || return 0
   # A launcher per node. srun does not take the number of processors from sbatch. The job's own bash fills in the last
   # three values; queue.pl says where the launchers meet.

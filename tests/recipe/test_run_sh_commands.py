@@ -51,8 +51,9 @@ def test_without_gpus_everything_is_told_to_use_the_cpu(root):
 
 
 def test_processes_on_the_cpu_ask_for_no_gpu(root):
-    said = commands(root, "--ngpu", "2", "--device", "cpu")
-    assert "--gpu 0 " in said["train_dino"] and "--nproc_per_node=2" in said["train_dino"]
+    said = commands(root, "--ngpu", "2", "--device", "cpu", env={"OMP_NUM_THREADS": "6"})
+    assert "--gpu 0 " in said["train_dino"] and "--num-threads 6 " in said["train_dino"]
+    assert "env OMP_NUM_THREADS=3 torchrun --standalone --nproc_per_node=2 steps/train_dino.py" in said["train_dino"]
 
 
 def test_through_slurm_the_gpus_of_this_machine_say_nothing(root, tmp_path):
