@@ -34,18 +34,23 @@ def data_record(data: Path, num_clusters: int) -> dict[str, Any]:
     return record
 
 
-def limits(record: dict[str, Any], results: dict[str, Any] | None, notes: list[str]) -> list[str]:
+def limits(record: dict[str, Any], published: bool, results: dict[str, Any] | None, notes: list[str]) -> list[str]:
     """What the model cannot be expected to do, as sentences.
 
     Args:
         record: of the training set, from data_record.
+        published: the training started from an encoder that was not trained here.
         results: error rates, if there were trials.
         notes: what the maker of the bundle knows of languages, microphones, licences.
     """
     hours = f"{record['hours']:g} hours" if "hours" in record else f"{record['utterances']} utterances"
+    heard = f"The model has heard {hours} of unlabelled speech ({record['name']})"
+    if published:
+        heard += ", and before that what its start was trained on, which this card does not know"
+    else:
+        heard += " and nothing else"
     found = [
-        f"The model has heard {hours} of unlabelled speech ({record['name']}) and nothing else. Other microphones, "
-        "rooms, ages and ways of speaking than in this speech are not covered.",
+        f"{heard}. Other microphones, rooms, ages and ways of speaking are not covered.",
         "Nobody has recorded which languages the training speech holds. Measure before you use it for a language that "
         "is not among them.",
     ]
@@ -64,6 +69,11 @@ def limits(record: dict[str, Any], results: dict[str, Any] | None, notes: list[s
         "Training took the recordings of a cluster for one person. Where a person was always recorded in one session, "
         "the model may know the session instead of the voice: compare recordings of different days before you trust it."
     )
+    if published:
+        found.append(
+            "Training on a cluster's recordings of one day can take away what the start knew about voices on other "
+            "days. Nothing without labels shows it: compare both on recordings of different days."
+        )
     found.append("It does not tell live speech from a replayed, imitated or synthetic voice.")
     return found + notes
 

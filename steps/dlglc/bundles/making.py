@@ -95,7 +95,7 @@ def make_bundle(request: Request, settings: BackendSettings, path: Path) -> None
         "decision": decision.record(),
         "results": results,
         "largest_cosine_distance_onnx_torch": check_parity(model, network, data),
-        "limits": limits(record, results, request.notes),
+        "limits": limits(record, is_published(system), results, request.notes),
     }
     parts = {
         ONNX: network,
@@ -202,6 +202,20 @@ def training_settings(system: Path) -> dict[str, Any]:
     record = system / "stamp.json"
     found: dict[str, Any] = json.loads(record.read_text())["settings"] if record.exists() else {}
     return found
+
+
+def is_published(system: Path) -> bool:
+    """True if an encoder that was not trained here is behind a system: it, or what it started from, has no record.
+
+    Args:
+        system: folder of the system. The paths in its record are those of run.sh, from the root of the recipe.
+    """
+    record = system / "stamp.json"
+    if not record.exists():
+        return True
+    models = [Path(path) for path in json.loads(record.read_text())["inputs"] if Path(path).name == "model.pt"]
+    starts = [model.parent if model.exists() else system.parent / model.parent.name for model in models]
+    return any(map(is_published, starts))
 
 
 def speech_network() -> bytes:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dlglc.bundles.card import describe_results
+from dlglc.bundles.card import describe_results, limits
 from dlglc.bundles.container import CARD, PAGE, read_bundle
 
 
@@ -45,3 +45,12 @@ def test_with_labels_it_has_an_interval(cards):
     assert "| false accepts | threshold | misses |" in page
     assert card["results"]["speakers"] == 14
     assert describe_results(card["results"]) in page
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_the_card_tells_of_a_published_start(published):
+    record = {"name": "a", "utterances": 3}
+    heard, *others = limits(record, published, None, [])
+    assert ("and nothing else" in heard) != published
+    assert ("before that what its start was trained on" in heard) == published
+    assert any("compare both on recordings of different days" in one for one in others) == published

@@ -1,5 +1,6 @@
 """A bundle from the outputs of an experiment."""
 
+import json
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from dlglc.bundles.container import ARRAYS, read_bundle, unpack_arrays
 from dlglc.bundles.making import (
     FEWEST_DIMENSIONS,
     backend_arrays,
+    is_published,
     make_bundle,
     read_training,
 )
@@ -80,3 +82,22 @@ def test_what_is_missing_is_named(bundles, tmp_path):
     with pytest.raises(RecipeError, match="no such PLDA model"):
         make_bundle(request(bundles, backend="plda"), settings(), tmp_path / "a.dlglc")
     assert list(tmp_path.glob("a.dlglc*")) == []
+
+
+def test_a_published_encoder_behind_a_system_is_found(tmp_path, monkeypatch):
+    """As run.sh leaves it: records name models from the root of the recipe, or the experiment was moved since."""
+    monkeypatch.chdir(tmp_path)
+    systems = {"dino": [], "round1": ["dino"], "round2": ["round1"]}
+    systems |= {"start": None, "adapted1": ["start"], "adapted2": ["adapted1"]}
+    for name, before in systems.items():
+        folder = tmp_path / "exp/a" / name
+        folder.mkdir(parents=True)
+        (folder / "model.pt").touch()
+        if before is not None:
+            inputs = {f"exp/a/{one}/model.pt": "0" for one in before} | {"data/a/train/wav.scp": "1"}
+            (folder / "stamp.json").write_text(json.dumps({"settings": {}, "inputs": inputs}))
+    for exp in ("exp/a", "exp/b"):
+        found = {name: is_published(tmp_path / exp / name) for name in systems}
+        assert [name for name, yes in found.items() if yes] == ["start", "adapted1", "adapted2"]
+        if exp == "exp/a":
+            shutil.move("exp/a", "exp/b")
