@@ -118,14 +118,15 @@ $pack || pack_options=(--in-place)
 _launcher() {
   _launch=()
   [ "$ngpu" -le 1 ] || _launch=(torchrun --standalone "--nproc_per_node=$ngpu")
-  [ "$ngpu" -le 1 ] || [ "$gpus" -gt 0 ] || # processes on the CPU share its cores
+  if [ "$num_nodes" -gt 1 ]; then
+    # A launcher per node. srun does not take the number of processors from sbatch. The job's own bash fills in the last
+    # three values; queue.pl says where the launchers meet.
+    _launch=(srun --kill-on-bad-exit=1 "--cpus-per-task=$1" utils/torchrun_node.sh "--nnodes=$num_nodes")
+    _launch+=("--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
+    _launch+=(--rdzv_backend=c10d "--rdzv_id=\$SLURM_JOB_ID" "--rdzv_endpoint=\$MASTER_ADDR:\$MASTER_PORT")
+  fi
+  [ "$ngpu" -le 1 ] || [ "$gpus" -gt 0 ] || # processes on the CPU of a node share its cores
     _launch=(env "OMP_NUM_THREADS=$((OMP_NUM_THREADS > ngpu ? OMP_NUM_THREADS / ngpu : 1))" "${_launch[@]}")
-  [ "$num_nodes" -gt 1 ] || return 0
-  # A launcher per node. srun does not take the number of processors from sbatch. The job's own bash fills in the last
-  # three values; queue.pl says where the launchers meet.
-  _launch=(srun --kill-on-bad-exit=1 "--cpus-per-task=$1" utils/torchrun_node.sh "--nnodes=$num_nodes")
-  _launch+=("--nproc_per_node=$((ngpu > 0 ? ngpu : 1))")
-  _launch+=(--rdzv_backend=c10d "--rdzv_id=\$SLURM_JOB_ID" "--rdzv_endpoint=\$MASTER_ADDR:\$MASTER_PORT")
 }
 
 # cores_of WORKERS: the processors of a training on a node. On GPUs each process has its reading processes beside it.

@@ -17,6 +17,7 @@ from ..errors import RecipeError
 from ..extras.calibration import fit
 from ..extras.intervals import trial_speakers, with_intervals
 from ..provenance import Stamp, describe_code
+from ..reports.records import read_stamp
 from ..scoring.metrics import roc, summary
 from ..scoring.plda import load_plda
 from ..settings.schema import BackendSettings
@@ -199,9 +200,7 @@ def check_parity(model: Model, network: bytes, data: Path) -> float:
 
 def training_settings(system: Path) -> dict[str, Any]:
     """The settings that a system was trained with, from its record; empty if it brought its weights with it."""
-    record = system / "stamp.json"
-    found: dict[str, Any] = json.loads(record.read_text())["settings"] if record.exists() else {}
-    return found
+    return read_stamp(system / "stamp.json", "settings")
 
 
 def is_published(system: Path) -> bool:
@@ -213,7 +212,7 @@ def is_published(system: Path) -> bool:
     record = system / "stamp.json"
     if not record.exists():
         return True
-    models = [Path(path) for path in json.loads(record.read_text())["inputs"] if Path(path).name == "model.pt"]
+    models = [Path(path) for path in read_stamp(record, "inputs") if Path(path).name == "model.pt"]
     starts = [model.parent if model.exists() else system.parent / model.parent.name for model in models]
     return any(map(is_published, starts))
 
