@@ -94,7 +94,7 @@ def test_a_round_has_the_losses_of_the_cpu(tiny, script, reference, tmp_path):
     # change those of the four epochs by 1, 2, 6 and 8 % on a CPU. TF32 has an eighth of their error.
     for one, other, tolerance in zip(found["cpu"], found[DEVICE], (1e-2, 1e-2, 1e-1, 1e-1), strict=True):
         assert other["aam"] == pytest.approx(one["aam"], rel=tolerance)
-    assert [line["gate"] for line in found["cpu"]][:2] == [line["gate"] for line in found[DEVICE]][:2]
+        assert other["gate"] == one["gate"]
 
 
 def test_embeddings_are_those_of_the_cpu(tiny, script, reference, tmp_path):
