@@ -18,6 +18,7 @@ CALM = {
     "dino": ["optimiser.warmup_epochs=2", "optimiser.lr=0.02"],
     "dlglc": ["optimiser.warmup_epochs=2", "optimiser.lr=0.03"],
 }
+LONG = "epochs=1000"  # as long as trainings are for which a GPU compiles; they are stopped after the epochs that count
 NAMES = {"dino": "DINO", "dlglc": "stage II"}
 PEER = "float32, crop by crop"
 
@@ -87,7 +88,7 @@ class Trainings:
     def dino(self, half: str) -> None:
         """DINO in half precision and in float32, and crop by crop in float32."""
         many, few = self.utterances["dino"]
-        settings = [*self.size.encoder, *self.size.head, *CALM["dino"], "epochs=2", "on_collapse=warn"]
+        settings = [*self.size.encoder, *self.size.head, *CALM["dino"], LONG, "on_collapse=warn"]
         self.train(f"DINO, {half}", "dino", [*settings, f"precision={half}"], [], many)
         if half != "float32":
             self.train("DINO, float32", "dino", [*settings, "precision=float32"], [], few)
@@ -103,7 +104,7 @@ class Trainings:
         title = f"stage II, {half}"
         clean = f"{title}, with clean predictions"
         self.train(
-            title, "dlglc", [*settings, *gated, f"precision={half}", "epochs=3"], [CLUSTERS, model], many, {3: clean}
+            title, "dlglc", [*settings, *gated, f"precision={half}", LONG], [CLUSTERS, model], many, {3: clean}
         )
         if {title, clean} <= self.rates.keys():
             minutes = (8 * minutes_of_an_epoch(self.rates[title]) + 7 * minutes_of_an_epoch(self.rates[clean])) / 15
@@ -111,7 +112,7 @@ class Trainings:
             self.page.row(mean, *[""] * 5, f"{minutes:.1f}", self.size.goals["dlglc"])
         if not self.peer:
             return
-        plain = ["gate.mode=none", "correction.mode=none", "precision=float32", "epochs=2"]
+        plain = ["gate.mode=none", "correction.mode=none", "precision=float32", LONG]
         self.train(f"stage II, {PEER}", "dlglc", [*settings, *plain], [CLUSTERS, model], few)
 
     def untrained(self) -> Path:
@@ -148,16 +149,16 @@ class Trainings:
         settings += ["average_epochs=1", "checkpoint_minutes=1000"]
         places = [DATA / f"train{utterances}", *inputs, out]
         command = [sys.executable, *script, *self.options(), *places, "--set", *settings]
-        run = WatchedRun([*map(str, command), "accumulate=1"], out)
+        rows = {2: title, **(more or {})}
+        run = WatchedRun([*map(str, command), "accumulate=1"], out, max(rows))
         while run.out_of_memory and parts < self.size.batch // 2:
             parts *= 2
-            run = WatchedRun([*map(str, command), f"accumulate={parts}"], out)
+            run = WatchedRun([*map(str, command), f"accumulate={parts}"], out, max(rows))
         if run.status:
             self.page.row(title, "failed", *[""] * 6)
             self.failed.append(title)
             print(run.said[-4000:], file=sys.stderr)
             return
-        rows = {2: title, **(more or {})}
         for line in map(json.loads, (out / "metrics.jsonl").read_text().splitlines()):
             if line["epoch"] in rows:
                 goal = "" if "float32" in title else self.size.goals[name]

@@ -59,14 +59,14 @@ def order_of_an_epoch(_: Path) -> None:
 class WatchedBatches(Batches):
     """Batches that also hold the memory of the process that read them."""
 
-    def __getitem__(self, part: int) -> Batch:
-        return {**super().__getitem__(part), "memory": torch.tensor(memory())}
+    def __getitem__(self, place: tuple[int, int]) -> Batch:
+        return {**super().__getitem__(place), "memory": torch.tensor(memory())}
 
 
 def reading_workers(data: Path) -> None:
     """Memory of two processes that read ahead."""
     crops = Crops(data / "train", Fbank(load_settings(FbankSettings)), [(1, 3.0)], None, 0)
-    loader = WatchedBatches(crops, 256).loader(0, 0, 2, False)
+    loader = WatchedBatches(crops, 256).loader(range(1), 0, 2, False)
     seen = [float(batch["memory"]) for _, batch in zip(range(300), loader)]
     print(f"{max(seen):.0f} MiB in a worker, torch included, after {len(seen)} batches of 256")
 

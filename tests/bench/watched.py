@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ class WatchedRun:
     Args:
         command: of the trainer.
         out: its OUT_DIR. Anything in it is removed first.
+        epochs: the trainer is stopped after so many, as if it had ended well; None = it runs to its end.
 
     Attributes:
         status: exit status.
@@ -24,7 +26,7 @@ class WatchedRun:
         seconds: wall clock.
     """
 
-    def __init__(self, command: list[str], out: Path):
+    def __init__(self, command: list[str], out: Path, epochs: int | None = None):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         self.busy: dict[int, list[float]] = {}
@@ -36,8 +38,12 @@ class WatchedRun:
                 if pid:
                     break
                 self.sample(out / "metrics.jsonl")
+                if epochs and epochs_in(out / "metrics.jsonl") >= epochs:
+                    process.terminate()
                 time.sleep(0.4)
             process.returncode = self.status = os.waitstatus_to_exitcode(status)
+            if epochs and self.status == -signal.SIGTERM:
+                self.status = 0
             said.seek(0)
             self.said, self.resident = said.read(), usage.ru_maxrss / 2**20
         self.seconds = time.monotonic() - started
@@ -54,6 +60,11 @@ class WatchedRun:
         gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         query = ["nvidia-smi", "-i", gpu, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
         done = subprocess.run(query, capture_output=True, text=True, check=False)
-        epoch = 1 + (metrics.read_text().count("\n") if metrics.exists() else 0)
+        epoch = 1 + epochs_in(metrics)
         if done.returncode == 0 and done.stdout.strip().isdigit():
             self.busy.setdefault(epoch, []).append(float(done.stdout))
+
+
+def epochs_in(metrics: Path) -> int:
+    """Epochs that have ended, by the lines of metrics.jsonl."""
+    return metrics.read_text().count("\n") if metrics.exists() else 0

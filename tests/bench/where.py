@@ -12,6 +12,7 @@ Example, after `. ./path.sh`
 
 import argparse
 import itertools
+import math
 import tempfile
 import time
 import warnings
@@ -35,6 +36,7 @@ from dlglc.dino.run import crop_views
 from dlglc.dino.task import Dino
 from dlglc.encoders import build_encoder
 from dlglc.encoders.base import Encoder
+from dlglc.precision import use_training_kernels
 from dlglc.rounds.gate import GateDecision
 from dlglc.rounds.task import DlgLc
 from dlglc.settings import load_settings
@@ -134,17 +136,20 @@ def measure(trainer: loop.Trainer, steps: int) -> Counter[str]:
     parts.watch(task, "step", "head, loss, figures")
     update = parts.watched(trainer.update, "the rest")
     epoch = trainer.settings.epochs - 1
+    epochs = range(epoch, epoch + 1)
     for step in range(-2, steps):
         if step == 0:
             parts.seconds.clear()
-        update(iter(trainer.batches.loader(epoch, 0, 0, False)), epoch, 0)
+        update(iter(trainer.batches.loader(epochs, 0, 0, False)), epoch, 0)
     return Counter({part: 1000 * seconds / steps for part, seconds in parts.seconds.items()})
 
 
 def measure_kernels(trainer: loop.Trainer, steps: int) -> Counter[str]:
     """Milliseconds of a step on a GPU: each kernel, and the time in which none runs."""
     epoch, device = trainer.settings.epochs - 1, trainer.device
-    batches = list(itertools.islice(trainer.batches.loader(epoch, 0, 0, True), trainer.settings.accumulate))
+    use_training_kernels(math.inf)
+    loader = trainer.batches.loader(range(epoch, epoch + 1), 0, 0, True)
+    batches = list(itertools.islice(loader, trainer.settings.accumulate))
 
     def run(count: int) -> float:
         torch.cuda.synchronize(device)

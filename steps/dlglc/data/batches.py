@@ -1,15 +1,17 @@
 """Training batches: the utterances of each step are a function of (seed, epoch)."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from ..errors import RecipeError
 from .crops import AnyCrops, Batch
 
 
 class Batches(Dataset[Batch]):
-    """The batches of one epoch. Every utterance is in exactly one batch, in an order that depends on (seed, epoch).
+    """The batches of all epochs. In an epoch every utterance is in one batch, in an order that depends on (seed, epoch).
 
     The sizes of batches differ by at most one. So there is no short last batch, which would disturb batch norm, and
     every process takes the same number of steps.
@@ -19,7 +21,8 @@ class Batches(Dataset[Batch]):
         batch_size: utterances per step over all processes.
         rank: number of this process, from 0.
         world: number of processes.
-        parts: parts of a step, which each process computes one after the other. The items of this dataset are parts.
+        parts: parts of a step, which each process computes one after the other. The items of this dataset are parts,
+            and their index is (epoch, part), both from 0.
 
     Raises:
         RecipeError: too few utterances, or too small a batch, for the processes and parts.
@@ -53,32 +56,50 @@ class Batches(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, part: int) -> Batch:
-        batch = self.crops.batch(self.epoch, self.rows[part])
+    def __getitem__(self, place: tuple[int, int]) -> Batch:
+        epoch, part = place
+        if epoch != self.epoch:
+            self.set_epoch(epoch)
+        batch = self.crops.batch(epoch, self.rows[part])
         if get_worker_info() is not None:
             share(batch)
         return batch
 
-    def loader(self, epoch: int, first_step: int, workers: int, pin: bool) -> DataLoader[Batch]:
-        """Iterate over the parts of the batches of an epoch.
+    def loader(self, epochs: range, first_step: int, workers: int, pin: bool) -> DataLoader[Batch]:
+        """Iterate over the parts of the batches of several epochs.
+
+        The reading processes start once. While the last batches of an epoch are computed, they read the first ones of
+        the next epoch.
 
         Args:
-            epoch: from 0.
-            first_step: step to begin with.
+            epochs: from 0.
+            first_step: step of the first of these epochs to begin with.
             workers: reading processes; 0 = this process reads.
             pin: read into pinned memory, for a GPU.
         """
-        self.set_epoch(epoch)
         return DataLoader(
             self,
             batch_size=None,
-            sampler=range(first_step * self.parts, len(self)),
+            sampler=Places(epochs, first_step * self.parts, len(self)),
             num_workers=workers,
             pin_memory=pin,
             prefetch_factor=2 if workers else None,
             # Each iteration draws a number. Drawn from torch's own generator, it would differ in a resumed run.
             generator=torch.Generator(),
         )
+
+
+class Places(Sampler[tuple[int, int]]):
+    """The indices (epoch, part) of a training that begins at a part of its first epoch."""
+
+    def __init__(self, epochs: range, first: int, parts: int):
+        self.epochs, self.first, self.parts = epochs, first, parts
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        first = self.first
+        for epoch in self.epochs:
+            yield from ((epoch, part) for part in range(first, self.parts))
+            first = 0
 
 
 def share(batch: Batch) -> None:

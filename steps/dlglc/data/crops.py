@@ -26,6 +26,9 @@ class Crops:
         views: crops per utterance and seconds of each view, e.g. [(2, 3.0), (4, 2.0)] for DINO.
         augmenter: None = crops are not augmented.
         seed: of places and augmentation.
+
+    Attributes:
+        seconds: of all crops of an utterance together.
     """
 
     def __init__(self, data_dir: str | Path, fbank: Fbank, views: ViewSpecs, augmenter: Augmenter | None, seed: int):
@@ -33,6 +36,7 @@ class Crops:
         self.ids = self.recordings.ids
         frame_seconds = fbank.shift / fbank.sample_rate
         self.views = [(count, fbank.num_samples(round(seconds / frame_seconds))) for count, seconds in views]
+        self.seconds = seconds_of(views)
         self.augmenter = augmenter
         self.seed = seed
 
@@ -90,6 +94,7 @@ class FeatureCrops:
         stride, self.num_mel_bins = hidden or (1, fbank.num_mel_bins)
         frame_seconds = stride * fbank.shift / fbank.sample_rate
         self.views = [(count, max(1, round(seconds / frame_seconds))) for count, seconds in views]
+        self.seconds = seconds_of(views)
         self.seed = seed
         self.drawn: tuple[int, Array] = -1, np.empty((0, 0), dtype=np.float32)  # an epoch and its positions
 
@@ -162,12 +167,17 @@ class SomeCrops:
     """
 
     def __init__(self, crops: Crops | FeatureCrops, rows: Array):
-        self.crops, self.rows, self.seed = crops, rows, crops.seed
+        self.crops, self.rows, self.seed, self.seconds = crops, rows, crops.seed, crops.seconds
         self.ids = [crops.ids[row] for row in rows]
 
     def batch(self, epoch: int, rows: Array) -> Batch:
         """The crops of a batch, see Crops.batch."""
         return self.crops.batch(epoch, self.rows[rows]) | {"index": torch.from_numpy(rows)}
+
+
+def seconds_of(views: ViewSpecs) -> float:
+    """Seconds of all crops of an utterance together."""
+    return sum(count * seconds for count, seconds in views)
 
 
 AnyCrops = Crops | FeatureCrops | SomeCrops

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..precision import compiled_forms
 from .base import Encoder, Part
 from .pooling import Plain, Weighted, fused_statistics, plain_statistics, weighted_statistics
 
@@ -127,10 +128,10 @@ class AttentiveStatistics(nn.Module):
         self.up = nn.Conv1d(bottleneck, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Whole utterances have too many shapes to compile for. A CPU is not quicker with compiled forms.
+        # A CPU is not quicker with compiled forms. Whole utterances have too many shapes to compile for.
         plain: Plain = plain_statistics
         weighted: Weighted = weighted_statistics
-        if x.is_cuda and self.training:
+        if x.is_cuda and self.training and compiled_forms():
             plain, weighted = fused_statistics("cuda", self.channels, x.dtype)
         context = self.context(plain(x).to(x.dtype))
         hidden = convolve(self.down, x) + context.unsqueeze(1)

@@ -60,7 +60,7 @@ class Trainer:
         self.task, self.crops, self.settings, self.out_dir, self.processes = task, crops, settings, out_dir, processes
         self.device = processes.device
         if self.device.type == "cuda":
-            use_training_kernels()
+            use_training_kernels(settings.epochs * len(crops.ids) * crops.seconds / 3600 / processes.world)
         self.copies = Copies(self.device)
         self.batches = Batches(crops, settings.batch_size, processes.rank, processes.world, settings.accumulate)
         self.steps = self.batches.num_steps
@@ -80,7 +80,10 @@ class Trainer:
         """
         self.resume()
         metrics, events = Metrics(self.out_dir, self.position.epoch), None
-        for epoch in range(self.position.epoch, self.settings.epochs):
+        epochs, on_gpu = range(self.position.epoch, self.settings.epochs), self.device.type == "cuda"
+        workers = self.settings.workers if epochs else 0
+        parts = iter(self.batches.loader(epochs, self.position.step, workers, on_gpu))
+        for epoch in epochs:
             if self.position.step == 0 and self.processes.maximum(int(self.task.finished())):
                 log.info(
                     "the training ends after %d of %d epochs: it no longer gets better", epoch, self.settings.epochs
@@ -89,7 +92,7 @@ class Trainer:
             first_step = self.position.step
             self.clock.begin_epoch()
             self.task.begin_epoch(epoch)
-            self.train_epoch(epoch, first_step)
+            self.train_epoch(parts, epoch, first_step)
             figures = self.epoch_figures(epoch, first_step)
             left = self.clock.seconds_left((epoch + 1) * self.steps)
             line = metrics.add(figures, self.settings.epochs, left, write=self.processes.first)
@@ -102,9 +105,8 @@ class Trainer:
             if epoch + 1 < self.settings.epochs and self.processes.maximum(int(self.clock.time_is_up)):
                 self.stop_for_time_limit()
 
-    def train_epoch(self, epoch: int, first_step: int) -> None:
+    def train_epoch(self, parts: Iterator[Batch], epoch: int, first_step: int) -> None:
         """Take the steps of an epoch, with checkpoints in between."""
-        parts = iter(self.batches.loader(epoch, first_step, self.settings.workers, self.device.type == "cuda"))
         for step in range(first_step, self.steps):
             self.update(parts, epoch, step)
             self.clock.done += 1
