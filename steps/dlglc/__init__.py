@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .front.model import Model
 
-__version__ = "0.4.1"
+__version__ = "0.4.2"
 
 _top, _program = Path(__file__).resolve().parents[2], Path(sys.argv[0]).resolve()
 _of_the_recipe = _program.suffix == ".py" and _top in _program.parents and (_top / "run.sh").exists()

@@ -103,9 +103,7 @@ class Trainings:
         gated = ["gate.mode=fixed", "gate.fixed_thresholds=[10.0]", "gate.from_epoch=3", "correction.from_epoch=3"]
         title = f"stage II, {half}"
         clean = f"{title}, with clean predictions"
-        self.train(
-            title, "dlglc", [*settings, *gated, f"precision={half}", LONG], [CLUSTERS, model], many, {3: clean}
-        )
+        self.train(title, "dlglc", [*settings, *gated, f"precision={half}", LONG], [CLUSTERS, model], many, {3: clean})
         if {title, clean} <= self.rates.keys():
             minutes = (8 * minutes_of_an_epoch(self.rates[title]) + 7 * minutes_of_an_epoch(self.rates[clean])) / 15
             mean = "mean of a round's 15 epochs, 7 with clean predictions"

@@ -200,8 +200,9 @@ def test_processes_read_together_what_one_reads(chain, monkeypatch, world):
     monkeypatch.chdir(chain.tree)
     crops = crops_of(chain.tree / "data/voxceleb")
     for epoch, first in ((0, 0), (1, 2)):
-        one = list(Batches(crops, 10).loader(range(epoch, epoch + 1), first, 2, False))
-        ranks = [list(Batches(crops, 10, rank, world).loader(range(epoch, epoch + 1), first, 2, False)) for rank in range(world)]
+        epochs = range(epoch, epoch + 1)
+        one = list(Batches(crops, 10).loader(epochs, first, 2, False))
+        ranks = [list(Batches(crops, 10, rank, world).loader(epochs, first, 2, False)) for rank in range(world)]
         assert {len(steps) for steps in ranks} == {len(one)}
         for step, *parts in zip(one, *ranks):
             assert torch.equal(step["index"], torch.cat([part["index"] for part in parts]))

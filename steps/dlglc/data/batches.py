@@ -11,7 +11,7 @@ from .crops import AnyCrops, Batch
 
 
 class Batches(Dataset[Batch]):
-    """The batches of all epochs. In an epoch every utterance is in one batch, in an order that depends on (seed, epoch).
+    """The batches of all epochs. In an epoch every utterance is in one, in an order that depends on (seed, epoch).
 
     The sizes of batches differ by at most one. So there is no short last batch, which would disturb batch norm, and
     every process takes the same number of steps.
