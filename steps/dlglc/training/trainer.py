@@ -60,7 +60,7 @@ class Trainer:
         self.task, self.crops, self.settings, self.out_dir, self.processes = task, crops, settings, out_dir, processes
         self.device = processes.device
         if self.device.type == "cuda":
-            use_training_kernels(settings.epochs * len(crops.ids) * crops.seconds / 3600 / processes.world)
+            use_training_kernels(self.hours)
         self.copies = Copies(self.device)
         self.batches = Batches(crops, settings.batch_size, processes.rank, processes.world, settings.accumulate)
         self.steps = self.batches.num_steps
@@ -70,6 +70,11 @@ class Trainer:
         self.clock = Clock(max(1, settings.epochs * self.steps), max_hours)
         self.position = Position(0, 0)  # the next step
         self.sums: Sums = {}  # running sums of the epoch's figures
+
+    @property
+    def hours(self) -> float:
+        """Hours of crops that this process computes in the whole training."""
+        return self.settings.epochs * len(self.crops.ids) * self.crops.seconds / 3600 / self.processes.world
 
     def train(self) -> None:
         """Train for all epochs, or for the rest of them.

@@ -119,7 +119,9 @@ def test_features_are_shuffled_by_epoch_and_repeat(tmp_path, fbank, write_ark):
 def test_the_setting_input_decides_what_is_read(tiny, fbank, tmp_path, write_ark, inputs):
     write_ark(tmp_path, {"a": np.zeros((40, 80), "f4"), "b": np.zeros((40, 80), "f4")})
     data_dir = tiny / "train" if inputs == "wav" else tmp_path
-    batch = open_crops(inputs, data_dir, fbank, None, [(2, 0.3)], 0).batch(0, np.array([1, 0]))
+    crops = open_crops(inputs, data_dir, fbank, None, [(2, 0.3)], 0)
+    assert crops.seconds == SomeCrops(crops, np.array([1])).seconds == 0.6
+    batch = crops.batch(0, np.array([1, 0]))
     assert batch["index"].tolist() == [1, 0]
     assert {k: tuple(v.shape) for k, v in batch.items() if k != "index"} == (
         {"wave0": (4, fbank.num_samples(30))} if inputs == "wav" else {"feats0": (4, 30, 80)}

@@ -32,7 +32,9 @@ class Noisy(Task):
 
 
 def start(crops, out_dir, task, *words, hours=math.inf):
-    """Train a task for three epochs of three steps."""
+    """Train a task for three epochs of three steps. Returns the trainer."""
     out_dir.mkdir(exist_ok=True)
     settings = load_settings(DlglcSettings, None, ["epochs=3", "batch_size=4", *PLAIN, *words])
-    Trainer(task, crops, settings, out_dir, Processes("cpu"), hours).train()
+    trainer = Trainer(task, crops, settings, out_dir, Processes("cpu"), hours)
+    trainer.train()
+    return trainer

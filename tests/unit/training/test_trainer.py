@@ -29,7 +29,8 @@ def test_an_update_in_parts_is_that_of_the_whole_batch(tiny, processes, two_proc
 
 def test_every_utterance_is_seen_once_an_epoch_and_progress_rises_evenly(crops, tmp_path):
     task = Noisy()
-    start(crops, tmp_path / "out", task)
+    trainer = start(crops, tmp_path / "out", task)
+    assert trainer.hours == pytest.approx(3 * 12 * 0.2 / 3600)
     assert len(task.seen) == 9
     for epoch in range(3):
         assert sorted(i for step in task.seen[3 * epoch : 3 * epoch + 3] for i in step) == list(range(12))
