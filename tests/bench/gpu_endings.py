@@ -39,10 +39,8 @@ class Endings:
     def run(self) -> list[str]:
         """Add both tables. Returns what failed."""
         failed = []
-        start = WORK / "start"
-        for out, words in ((start, ["epochs=0"]), (self.whole, [])):
-            finished(WatchedRun(self.command(out, *words), out))
-        self.start = weights(start)
+        finished(WatchedRun(self.command(self.whole), self.whole))
+        self.start = weights(self.trainings.untrained().parent)
         for part in (self.killed_and_resumed, self.two_at_once):
             try:
                 part()

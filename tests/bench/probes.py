@@ -59,8 +59,8 @@ def order_of_an_epoch(_: Path) -> None:
 class WatchedBatches(Batches):
     """Batches that also hold the memory of the process that read them."""
 
-    def __getitem__(self, place: tuple[int, int]) -> Batch:
-        return {**super().__getitem__(place), "memory": torch.tensor(memory())}
+    def __getitem__(self, index: int) -> Batch:
+        return {**super().__getitem__(index), "memory": torch.tensor(memory())}
 
 
 def reading_workers(data: Path) -> None:

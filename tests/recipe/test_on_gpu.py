@@ -30,8 +30,8 @@ SHORT = ["epochs=2", "average_epochs=1"]
 
 @pytest.fixture(scope="module", autouse=True)
 def full_float32():
-    """No TF32 in what a test starts. On a CPU, products rounded as TF32 rounds them change the last of the losses below
-    by up to 1 % (four seeds), a wrong step as little. Another order of sums changes it by 0.05 %."""
+    """No TF32 in what a test starts. Products rounded as TF32 rounds them change the last of the losses below by up to
+    1 % (four seeds on a CPU), another order of sums by 0.05 %, and faults shall not hide among the former."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NVIDIA_TF32_OVERRIDE", "0")
         yield patch

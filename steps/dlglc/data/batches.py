@@ -1,10 +1,8 @@
 """Training batches: the utterances of each step are a function of (seed, epoch)."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ..errors import RecipeError
 from .crops import AnyCrops, Batch
@@ -22,7 +20,7 @@ class Batches(Dataset[Batch]):
         rank: number of this process, from 0.
         world: number of processes.
         parts: parts of a step, which each process computes one after the other. The items of this dataset are parts,
-            and their index is (epoch, part), both from 0.
+            counted through all epochs.
 
     Raises:
         RecipeError: too few utterances, or too small a batch, for the processes and parts.
@@ -54,10 +52,11 @@ class Batches(Dataset[Batch]):
         self.rows = [part for rows in mine for part in np.array_split(rows, self.parts)]
 
     def __len__(self) -> int:
+        """Parts of an epoch."""
         return len(self.rows)
 
-    def __getitem__(self, place: tuple[int, int]) -> Batch:
-        epoch, part = place
+    def __getitem__(self, index: int) -> Batch:
+        epoch, part = divmod(index, len(self))
         if epoch != self.epoch:
             self.set_epoch(epoch)
         batch = self.crops.batch(epoch, self.rows[part])
@@ -77,29 +76,17 @@ class Batches(Dataset[Batch]):
             workers: reading processes; 0 = this process reads.
             pin: read into pinned memory, for a GPU.
         """
+        first = epochs.start * len(self) + first_step * self.parts
         return DataLoader(
             self,
             batch_size=None,
-            sampler=Places(epochs, first_step * self.parts, len(self)),
+            sampler=range(first, epochs.stop * len(self)),
             num_workers=workers,
             pin_memory=pin,
             prefetch_factor=2 if workers else None,
             # Each iteration draws a number. Drawn from torch's own generator, it would differ in a resumed run.
             generator=torch.Generator(),
         )
-
-
-class Places(Sampler[tuple[int, int]]):
-    """The indices (epoch, part) of a training that begins at a part of its first epoch."""
-
-    def __init__(self, epochs: range, first: int, parts: int):
-        self.epochs, self.first, self.parts = epochs, first, parts
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        first = self.first
-        for epoch in self.epochs:
-            yield from ((epoch, part) for part in range(first, self.parts))
-            first = 0
 
 
 def share(batch: Batch) -> None:

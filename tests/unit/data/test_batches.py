@@ -91,6 +91,6 @@ def test_reading_processes_may_be_started_afresh(crops):
     assert crops.augmenter.bank is not None
     sent = pickle.loads(pickle.dumps(batches))
     assert sent.crops.augmenter.bank is None and crops.augmenter.bank is not None
-    for place in ((1, 2), (0, 0), (0, 1)):
-        here, there = batches[place], sent[place]
+    for index in (5, 0, 1, 2):
+        here, there = batches[index], sent[index]
         assert here.keys() == there.keys() and all(torch.equal(here[key], there[key]) for key in here)
